@@ -1,0 +1,60 @@
+// The build's switches, in one place. Used by every file; includes nothing of ours.
+//
+// What changes the behaviour of an inline function is part of the inline namespace's name, so that objects built
+// with different switches do not link instead of quietly disagreeing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define TIDEPOOL_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TIDEPOOL_ASAN 1
+#endif
+#endif
+
+#if defined(TIDEPOOL_HARDENED) && defined(TIDEPOOL_CHAOS) && defined(TIDEPOOL_ASAN)
+#define TIDEPOOL_ABI v0_hardened_chaos_asan
+#elif defined(TIDEPOOL_HARDENED) && defined(TIDEPOOL_CHAOS)
+#define TIDEPOOL_ABI v0_hardened_chaos
+#elif defined(TIDEPOOL_HARDENED) && defined(TIDEPOOL_ASAN)
+#define TIDEPOOL_ABI v0_hardened_asan
+#elif defined(TIDEPOOL_CHAOS) && defined(TIDEPOOL_ASAN)
+#define TIDEPOOL_ABI v0_chaos_asan
+#elif defined(TIDEPOOL_HARDENED)
+#define TIDEPOOL_ABI v0_hardened
+#elif defined(TIDEPOOL_CHAOS)
+#define TIDEPOOL_ABI v0_chaos
+#elif defined(TIDEPOOL_ASAN)
+#define TIDEPOOL_ABI v0_asan
+#else
+#define TIDEPOOL_ABI v0
+#endif
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+#if defined(TIDEPOOL_HARDENED)
+inline constexpr bool hardened = true;
+#else
+inline constexpr bool hardened = false;
+#endif
+
+#if defined(TIDEPOOL_CHAOS)
+inline constexpr bool chaotic = true;
+#else
+inline constexpr bool chaotic = false;
+#endif
+
+#if defined(TIDEPOOL_ASAN)
+inline constexpr bool poisoning = true;
+#else
+inline constexpr bool poisoning = false;
+#endif
+
+// Two cache lines: the adjacent-line prefetcher pulls them in pairs, so one line is not enough to keep apart what
+// different threads write.
+inline constexpr std::size_t apart = 128;
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

@@ -1,0 +1,52 @@
+#include "base/arena.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <mutex>
+
+#include "base/pages.hpp"
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+namespace {
+constexpr std::size_t chunk_bytes_min = std::size_t{64} << 10;
+constexpr std::size_t chunk_bytes_max = std::size_t{4} << 20;
+}  // namespace
+
+arena::~arena() {
+    while (chunk* c = chunks_) {
+        chunks_ = c->next;
+        unmap_pages(c, c->bytes);
+    }
+}
+
+void* arena::allocate(std::size_t bytes, std::size_t alignment) noexcept {
+    std::scoped_lock hold(lock_);
+    const auto start = [&] { return (used_ + alignment - 1) & ~(alignment - 1); };
+    if (!chunks_ || start() + bytes > chunks_->bytes) {
+        if (!grow(bytes + alignment)) return nullptr;
+    }
+    const std::size_t at = start();
+    used_ = at + bytes;
+    return reinterpret_cast<std::byte*>(chunks_) + at;
+}
+
+std::size_t arena::bytes() noexcept {
+    std::scoped_lock hold(lock_);
+    return bytes_;
+}
+
+// Chunks double with what is mapped already: few system calls, and at most half of it unused. What is unused is not
+// resident.
+bool arena::grow(std::size_t bytes) noexcept {
+    const std::size_t usual = std::clamp(bytes_, chunk_bytes_min, chunk_bytes_max);
+    const std::size_t size = std::max(usual, (bytes + sizeof(chunk) + chunk_bytes_min - 1) & ~(chunk_bytes_min - 1));
+    void* place = map_pages(size, alignof(std::max_align_t));
+    if (!place) return false;
+    chunks_ = ::new (place) chunk{chunks_, size};
+    used_ = sizeof(chunk);
+    bytes_ += size;
+    return true;
+}
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

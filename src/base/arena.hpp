@@ -1,0 +1,54 @@
+// Memory for a pool's own records: taken from the operating system, never from the user's upstream, and given back all
+// at once when the pool ends. Any thread.
+//
+// Nothing is freed singly. That is what makes late readers harmless: a thief that still holds a pointer to a ring, a
+// magazine or a local reads memory that is its old type, as long as the pool lives. Who uses the arena recycles through
+// lists of its own, so its size is bounded by the peak of what was needed at one time.
+#pragma once
+
+#include <cstddef>
+#include <new>
+#include <utility>
+
+#include "base/spin_lock.hpp"
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+class arena {
+public:
+    arena() noexcept = default;
+    arena(const arena&) = delete;
+    arena& operator=(const arena&) = delete;
+    ~arena();
+
+    // Zeroed memory, or null when there is none. `alignment` a power of two up to 128. O(1), but for the occasional
+    // call to the operating system.
+    void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
+
+    // A T with `behind` bytes right after it; null when there is no memory. Its destructor never runs.
+    template <class T, class... Arguments>
+    T* make(std::size_t behind, Arguments&&... arguments) noexcept {
+        void* place = allocate(sizeof(T) + behind, alignof(T));
+        return place ? ::new (place) T(std::forward<Arguments>(arguments)...) : nullptr;
+    }
+
+    // Bytes mapped so far.
+    std::size_t bytes() noexcept;
+
+private:
+    struct chunk {
+        chunk* next;
+        std::size_t bytes;
+    };
+
+    bool grow(std::size_t bytes) noexcept;
+
+    spin_lock lock_;             // guards all below
+    chunk* chunks_ = nullptr;    // newest first; each begins with its own record
+    std::size_t used_ = 0;       // bytes of the newest chunk that are taken
+    std::size_t bytes_ = 0;      // mapped so far
+};
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

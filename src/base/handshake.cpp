@@ -1,0 +1,46 @@
+#include "base/handshake.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "base/stop_with.hpp"
+
+namespace tidepool::inline TIDEPOOL_ABI::detail::handshake {
+
+namespace {
+
+// From linux/membarrier.h, which not every libc brings.
+constexpr int private_expedited = 1 << 3;
+constexpr int register_private_expedited = 1 << 4;
+
+int membarrier([[maybe_unused]] int command) noexcept {
+#if defined(SYS_membarrier)
+    const int saved = errno;
+    const long result = ::syscall(SYS_membarrier, command, 0, 0);
+    errno = saved;
+    return static_cast<int>(result);
+#else
+    return -1;
+#endif
+}
+
+// Relaxed: tests set it before they make their pools.
+std::atomic<bool> pretending{false};
+
+}  // namespace
+
+bool available() noexcept {
+    static const bool registered = membarrier(register_private_expedited) == 0;
+    return registered && !pretending.load(std::memory_order_relaxed);
+}
+
+void barrier() noexcept {
+    if (membarrier(private_expedited) != 0) stop_with("membarrier failed after the kernel had accepted it");
+}
+
+void pretend_missing(bool missing) noexcept { pretending.store(missing, std::memory_order_relaxed); }
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail::handshake

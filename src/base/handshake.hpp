@@ -1,0 +1,28 @@
+// The visitor's half of pinning: how one thread makes sure that another is out of its local, without the other paying
+// for a fence.
+//
+// The owner stores `inside` and loads `stop` (gate::enter). The visitor stores `stop`, calls barrier() and loads
+// `inside`. membarrier makes every running thread of the process execute a full barrier: it stands, in each owner,
+// either before the store of `inside`, and then the load of `stop` behind it sees the visitor's store, or after it, and
+// then the visitor's load sees `inside`. So never do both go on.
+//
+// Where the kernel lacks membarrier, available() is false and nobody may look inside another's local: owners rotate
+// themselves on their slow path, and magazines are made small (pool.cpp).
+//
+// Source: membarrier(2), PRIVATE_EXPEDITED; the asymmetric fences of userspace-rcu. Any thread.
+#pragma once
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail::handshake {
+
+// Whether barrier() works here. Registers the process with the kernel on first use.
+bool available() noexcept;
+
+// Needs available(). A few hundred nanoseconds, more with many running threads.
+void barrier() noexcept;
+
+// For tests: pools made while this is on behave as on a kernel without membarrier.
+void pretend_missing(bool missing) noexcept;
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail::handshake

@@ -1,0 +1,20 @@
+// Whole pages from the operating system: for the pool's own records and for the `pages` upstream. Any thread.
+#pragma once
+
+#include <cstddef>
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+// The system's page size in bytes.
+std::size_t page_bytes() noexcept;
+
+// Zeroed pages, `bytes` rounded up to whole ones, at a multiple of `alignment` (a power of two). Null when there are
+// none. errno is left as it was.
+void* map_pages(std::size_t bytes, std::size_t alignment) noexcept;
+
+// As mapped. Memory the kernel will not unmap (too many mappings) is emptied instead, so that it is resident no more.
+void unmap_pages(void* p, std::size_t bytes) noexcept;
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

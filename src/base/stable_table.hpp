@@ -1,0 +1,63 @@
+// A table of pointers that only grows and whose entries never move: readers need no lock and no hazard pointer.
+//
+// Invariants:
+//  1. Segment 0 holds `first` entries, segment k > 0 holds first << (k - 1): together first << k after segment k.
+//  2. A segment is published once (release) and stays; an entry's address never changes while the table's memory lives.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/arena.hpp"
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+template <class T>
+class stable_table {
+public:
+    static constexpr std::uint32_t first = 64;
+    static constexpr std::uint32_t entries_max = 1U << 16;
+
+    // The entry, or null where it was never set. Any thread. O(1).
+    T* get(std::uint32_t i) const noexcept {
+        const place at = find(i);
+        const std::atomic<T*>* entries = segments_[at.segment].load(std::memory_order_acquire);  // partner: set()
+        return entries ? entries[at.offset].load(std::memory_order_acquire) : nullptr;           // partner: set()
+    }
+
+    // False when there is no memory for it. One writer at a time; i < entries_max. O(1) but for a new segment.
+    bool set(std::uint32_t i, T* value, arena& records) noexcept {
+        const place at = find(i);
+        std::atomic<std::atomic<T*>*>& segment = segments_[at.segment];
+        std::atomic<T*>* entries = segment.load(std::memory_order_relaxed);  // relaxed: only the writer stores it
+        if (!entries) {
+            const std::size_t count = at.segment == 0 ? first : std::size_t{first} << (at.segment - 1);
+            void* memory = records.allocate(count * sizeof(std::atomic<T*>), alignof(std::atomic<T*>));
+            if (!memory) return false;
+            entries = static_cast<std::atomic<T*>*>(memory);
+            for (std::size_t k = 0; k < count; ++k) ::new (entries + k) std::atomic<T*>(nullptr);
+            segment.store(entries, std::memory_order_release);  // the empty entries, for get()
+        }
+        entries[at.offset].store(value, std::memory_order_release);  // what `value` points to, for get()
+        return true;
+    }
+
+private:
+    struct place {
+        std::uint32_t segment, offset;
+    };
+
+    static constexpr place find(std::uint32_t i) noexcept {
+        const auto segment = static_cast<std::uint32_t>(std::bit_width(i / first));
+        return {segment, segment == 0 ? i : i - (first << (segment - 1))};
+    }
+
+    std::array<std::atomic<std::atomic<T*>*>, std::bit_width(entries_max / first)> segments_{};
+};
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

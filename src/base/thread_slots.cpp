@@ -1,0 +1,124 @@
+#include "base/thread_slots.hpp"
+
+#include <pthread.h>
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <mutex>
+
+#include "base/arena.hpp"
+#include "base/stable_table.hpp"
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+constinit local closed_local(true);
+
+namespace {
+
+// Stand-ins that no thread owns. All their entries are the closed local, so nobody ever writes to them.
+constinit thread_slot not_yet;
+constinit thread_slot joining;
+constinit thread_slot exited;
+
+}  // namespace
+
+constinit thread_local thread_slot* this_thread = &not_yet;
+
+namespace thread_slots {
+
+namespace {
+
+// Process-wide and never destroyed: threads outlive static destructors.
+struct table {
+    std::mutex lock;                                      // guards all below
+    std::array<std::uint64_t, slots_max / 64> taken{};    // a bit a slot
+    std::uint32_t count = 0;                              // slots that exist
+    stable_table<thread_slot> slots;
+    arena records;
+    void (*leave)(thread_slot&) = nullptr;
+    pthread_key_t key{};
+    bool has_key = false;
+};
+
+table& slots() noexcept {
+    alignas(table) static std::byte place[sizeof(table)];
+    static table& only = *::new (place) table;
+    return only;
+}
+
+thread_slot* adopt(table& t) noexcept {
+    std::scoped_lock hold(t.lock);
+    for (std::uint32_t word = 0; word < t.taken.size(); ++word) {
+        if (t.taken[word] == ~std::uint64_t{0}) continue;
+        const auto bit = static_cast<std::uint32_t>(std::countr_one(t.taken[word]));
+        const std::uint32_t number = word * 64 + bit;
+        thread_slot* slot = t.slots.get(number);
+        if (!slot) {
+            slot = t.records.make<thread_slot>(0, number, true);
+            if (!slot || !t.slots.set(number, slot, t.records)) return nullptr;
+            t.count = number + 1;
+        }
+        t.taken[word] |= std::uint64_t{1} << bit;
+        return slot;
+    }
+    return nullptr;
+}
+
+// The thread-key destructor: runs after the destructors of C++ thread_local objects, which may still use their pools.
+// Whoever frees later than this finds `exited` and goes past the cache: no part is built anew and left behind.
+void give_up(void* value) noexcept {
+    auto& slot = *static_cast<thread_slot*>(value);
+    table& t = slots();
+    this_thread = &exited;
+    if (t.leave) t.leave(slot);
+    std::scoped_lock hold(t.lock);
+    t.taken[slot.index / 64] &= ~(std::uint64_t{1} << slot.index % 64);
+}
+
+// Without a key nobody would tell us of a thread's exit, and its slot would be lost: then there are no slots.
+bool make_key(table& t) noexcept {
+    std::scoped_lock hold(t.lock);
+    if (!t.has_key) t.has_key = ::pthread_key_create(&t.key, [](void* slot) { give_up(slot); }) == 0;
+    return t.has_key;
+}
+
+}  // namespace
+
+thread_slot* mine() noexcept {
+    if (this_thread->usable) [[likely]]
+        return this_thread;
+    if (this_thread != &not_yet) return nullptr;
+    this_thread = &joining;  // a signal handler that comes now finds this and keeps out of our locks
+    table& t = slots();
+    thread_slot* slot = make_key(t) ? adopt(t) : nullptr;
+    if (slot && ::pthread_setspecific(t.key, slot) != 0) {
+        std::scoped_lock hold(t.lock);
+        t.taken[slot->index / 64] &= ~(std::uint64_t{1} << slot->index % 64);
+        slot = nullptr;
+    }
+    this_thread = slot ? slot : &not_yet;
+    return slot;
+}
+
+void on_exit(void (*leave)(thread_slot&)) noexcept {
+    table& t = slots();
+    std::scoped_lock hold(t.lock);
+    t.leave = leave;
+}
+
+void forget(std::uint32_t pool_index) noexcept {
+    table& t = slots();
+    std::scoped_lock hold(t.lock);
+    for (std::uint32_t i = 0; i < t.count; ++i) t.slots.get(i)->locals[pool_index] = &closed_local;
+}
+
+std::uint32_t count() noexcept {
+    table& t = slots();
+    std::scoped_lock hold(t.lock);
+    return t.count;
+}
+
+}  // namespace thread_slots
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

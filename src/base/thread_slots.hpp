@@ -1,0 +1,33 @@
+// Thread slots: small dense numbers for the threads that use a pool, recycled when they exit.
+//
+// Invariants:
+//  1. A slot has at most one thread. It is adopted and given up under one lock, so what the last thread did with it
+//     happens-before what the next one does.
+//  2. The lowest free number is adopted first: numbers stay below the most threads that ever lived at once.
+//  3. Slots are never freed and never move. A slot keeps its locals, and with them their stock, when it is adopted again.
+#pragma once
+
+#include <cstdint>
+
+#include <tidepool/detail/config.hpp>
+#include <tidepool/detail/fast_path.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail::thread_slots {
+
+inline constexpr std::uint32_t slots_max = 1U << 16;  // threads at once; those beyond go past the cache
+
+// The calling thread's slot, adopted on first use. Null when the thread has already given up its slot on exit, when
+// there is no free one, or inside a signal handler that interrupted an adoption.
+thread_slot* mine() noexcept;
+
+// Called once per exiting thread, by that thread, before its slot can be adopted again. Set once, before the first
+// slot is adopted.
+void on_exit(void (*leave)(thread_slot&)) noexcept;
+
+// Makes every slot forget its local of the pool with this index. Nobody may be using that pool.
+void forget(std::uint32_t pool_index) noexcept;
+
+// Slots that exist: the most threads that lived at once.
+std::uint32_t count() noexcept;
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail::thread_slots
