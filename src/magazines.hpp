@@ -1,0 +1,99 @@
+// Magazines out of use: lists of them, and the shared stock of empties of one size class.
+//
+// Why a shared stock: the freeing thread fills magazines and the allocating thread empties them. Kept with the emptier,
+// empties would pile up there while the filler makes new ones without end; so all but a spare flow back through here.
+//
+// Invariants:
+//  1. A magazine has one holder: a local (loaded or spare), a chain, a list, or one thread's stack frame.
+//  2. The stock holds empties of one capacity and never frees one: as many exist as were in use at one time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+#include "base/arena.hpp"
+#include "base/spin_lock.hpp"
+
+#include <tidepool/detail/config.hpp>
+#include <tidepool/detail/fast_path.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+// What `loaded` is before a class is used: capacity 0, refused by both fast paths, written by nobody.
+inline constinit magazine no_magazine;
+
+inline bool is_real(const magazine* m) noexcept { return m != &no_magazine; }
+
+// A stack of magazines. One thread at a time.
+class magazine_list {
+public:
+    void push(magazine* m) noexcept {
+        m->next = first_;
+        first_ = m;
+    }
+    magazine* pop() noexcept {
+        magazine* m = first_;
+        if (m) first_ = m->next;
+        return m;
+    }
+    bool empty() const noexcept { return !first_; }
+
+private:
+    magazine* first_ = nullptr;
+};
+
+// A stack of magazines for all threads. O(1) under a lock that is held for a few instructions.
+class shared_magazine_list {
+public:
+    void push(magazine* m) noexcept {
+        std::scoped_lock hold(lock_);
+        list_.push(m);
+        some_.store(true, std::memory_order_relaxed);
+    }
+    magazine* pop() noexcept {
+        std::scoped_lock hold(lock_);
+        magazine* m = list_.pop();
+        some_.store(!list_.empty(), std::memory_order_relaxed);
+        return m;
+    }
+    // Relaxed: a hint. Whoever must not miss one calls pop().
+    bool seems_empty() const noexcept { return !some_.load(std::memory_order_relaxed); }
+
+private:
+    spin_lock lock_;
+    magazine_list list_;               // under lock_
+    std::atomic<bool> some_{false};    // written under lock_, read anywhere
+};
+
+class magazine_stock {
+public:
+    void set_up(std::uint32_t size_class, std::uint32_t capacity) noexcept {
+        size_class_ = size_class;
+        capacity_ = capacity;
+    }
+
+    // An empty magazine, or null when there is no memory for a new one. Any thread.
+    magazine* take(arena& records) noexcept {
+        if (!empties_.seems_empty())
+            if (magazine* m = empties_.pop()) return m;
+        magazine* m = records.make<magazine>(capacity_ * sizeof(void*));
+        if (m) {
+            m->capacity = capacity_;
+            m->size_class = size_class_;
+        }
+        return m;
+    }
+
+    // Needs: `m` is empty and came from here. Any thread.
+    void put(magazine* m) noexcept { empties_.push(m); }
+
+    std::uint32_t capacity() const noexcept { return capacity_; }
+
+private:
+    std::uint32_t size_class_ = 0;  // fixed after set_up()
+    std::uint32_t capacity_ = 0;    // fixed after set_up()
+    shared_magazine_list empties_;
+};
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

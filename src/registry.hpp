@@ -1,0 +1,52 @@
+// All pools of the process: what a process-wide tick visits, and who hears of a thread's exit. Any thread.
+//
+// Invariants:
+//  1. A registrant is in the list from join() to leave(), and leave() returns only when no visit of it is under way.
+//  2. No lock is held while a registrant ticks, so a tick may call upstreams, and those may make and end pools.
+//  3. Registrants are visited in the order in which they joined, by ever rising ids: one that leaves or joins meanwhile
+//     makes nobody be visited twice or passed over.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include <tidepool/detail/config.hpp>
+#include <tidepool/detail/fast_path.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+class registrant {
+public:
+    virtual void tick_if_due(std::chrono::nanoseconds now) noexcept = 0;
+    virtual void tick_now() noexcept = 0;
+    virtual std::chrono::nanoseconds due() const noexcept = 0;
+    // The calling thread exits and gives up this slot. Called under the registry's lock: must not call an upstream.
+    virtual void thread_exits(thread_slot& slot) noexcept = 0;
+
+protected:
+    ~registrant() = default;
+
+private:
+    friend struct registry_state;
+    registrant* next_ = nullptr;     // under the registry's lock
+    registrant* previous_ = nullptr; // under the registry's lock
+    std::uint64_t id_ = 0;           // fixed by join()
+    std::uint32_t visits_ = 0;       // under the registry's lock
+};
+
+namespace registry {
+
+// The place in thread_slot::locals that is kept for `r`: `wanted` where it is given and free, else any free one, else
+// no_index.
+std::uint32_t join(registrant& r, std::uint32_t wanted = no_index) noexcept;
+// Waits for visits under way. `index` as join() gave it.
+void leave(registrant& r, std::uint32_t index) noexcept;
+
+void tick_all() noexcept;
+
+// Ticks every registrant whose tick is due. One relaxed load and a comparison when none is.
+void tick_due(std::chrono::nanoseconds now) noexcept;
+
+}  // namespace registry
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail
