@@ -1,0 +1,146 @@
+// A hash table from addresses to small values, in memory of its own. Any thread, under one lock.
+//
+// For what is looked up rarely: large blocks, and every block of a hardened build. Open addressing, linear probing,
+// deletion by moving back; at most half full.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "base/pages.hpp"
+#include "base/spin_lock.hpp"
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+template <class Value>
+class address_table {
+    static_assert(std::is_trivially_copyable_v<Value>);
+
+public:
+    address_table() noexcept = default;
+    address_table(const address_table&) = delete;
+    address_table& operator=(const address_table&) = delete;
+    ~address_table() {
+        if (entries_) unmap_pages(entries_, capacity_ * sizeof(entry));
+    }
+
+    // Sets the value at p; false when there is no memory. O(1) amortized.
+    bool set(const void* p, Value value) noexcept {
+        std::scoped_lock hold(lock_);
+        if (entry* e = find(p)) {
+            e->value = value;
+            return true;
+        }
+        if ((count_ + 1) * 2 > capacity_ && !grow()) return false;
+        insert(p, value);
+        return true;
+    }
+
+    std::optional<Value> get(const void* p) noexcept {
+        std::scoped_lock hold(lock_);
+        const entry* e = find(p);
+        return e ? std::optional(e->value) : std::nullopt;
+    }
+
+    // Takes p out and returns its value.
+    std::optional<Value> erase(const void* p) noexcept {
+        std::scoped_lock hold(lock_);
+        entry* e = find(p);
+        if (!e) return std::nullopt;
+        const Value value = e->value;
+        close_gap(static_cast<std::size_t>(e - entries_));
+        --count_;
+        return value;
+    }
+
+    // change(value) under the lock on the value at p, or on a null pointer where there is none. Returns what it returns.
+    template <class Change>
+    auto update(const void* p, Change change) noexcept {
+        std::scoped_lock hold(lock_);
+        entry* e = find(p);
+        return change(e ? &e->value : nullptr);
+    }
+
+    // Takes all out: use(p, value) for each, without the lock.
+    template <class Use>
+    void erase_all(Use use) noexcept {
+        entry* entries;
+        std::size_t capacity;
+        {
+            std::scoped_lock hold(lock_);
+            entries = std::exchange(entries_, nullptr);
+            capacity = std::exchange(capacity_, 0);
+            count_ = 0;
+        }
+        for (std::size_t i = 0; i < capacity; ++i)
+            if (entries[i].key) use(entries[i].key, entries[i].value);
+        if (entries) unmap_pages(entries, capacity * sizeof(entry));
+    }
+
+private:
+    struct entry {
+        const void* key;
+        Value value;
+    };
+
+    std::size_t slot_of(const void* p) const noexcept {
+        return static_cast<std::size_t>((reinterpret_cast<std::uintptr_t>(p) >> 4) * 0x9E3779B97F4A7C15U >> shift_);
+    }
+    std::size_t after(std::size_t i) const noexcept { return (i + 1) & (capacity_ - 1); }
+
+    entry* find(const void* p) noexcept {
+        if (!entries_) return nullptr;
+        for (std::size_t i = slot_of(p); entries_[i].key; i = after(i))
+            if (entries_[i].key == p) return &entries_[i];
+        return nullptr;
+    }
+
+    void insert(const void* p, Value value) noexcept {
+        std::size_t i = slot_of(p);
+        while (entries_[i].key) i = after(i);
+        entries_[i] = {p, value};
+        ++count_;
+    }
+
+    // Empties slot `gap` and moves back what a search would no longer reach across it.
+    void close_gap(std::size_t gap) noexcept {
+        for (std::size_t i = after(gap); entries_[i].key; i = after(i)) {
+            const std::size_t wanted = slot_of(entries_[i].key);
+            // Distances from `wanted`, round the end: it may move to the gap if the gap is not before its own place.
+            if (((i - wanted) & (capacity_ - 1)) >= ((i - gap) & (capacity_ - 1))) {
+                entries_[gap] = entries_[i];
+                gap = i;
+            }
+        }
+        entries_[gap].key = nullptr;
+    }
+
+    bool grow() noexcept {
+        const std::size_t capacity = capacity_ ? capacity_ * 2 : 128;
+        auto* fresh = static_cast<entry*>(map_pages(capacity * sizeof(entry), alignof(entry)));  // zero: empty
+        if (!fresh) return false;
+        entry* old = std::exchange(entries_, fresh);
+        const std::size_t old_capacity = std::exchange(capacity_, capacity);
+        shift_ = 64 - static_cast<unsigned>(std::countr_zero(capacity));
+        count_ = 0;
+        for (std::size_t i = 0; i < old_capacity; ++i)
+            if (old[i].key) insert(old[i].key, old[i].value);
+        if (old) unmap_pages(old, old_capacity * sizeof(entry));
+        return true;
+    }
+
+    spin_lock lock_;  // guards all below
+    entry* entries_ = nullptr;
+    std::size_t capacity_ = 0;  // a power of two
+    std::size_t count_ = 0;
+    unsigned shift_ = 64;
+};
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

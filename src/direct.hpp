@@ -1,0 +1,41 @@
+// The source without spans: every block an upstream allocation of its own. Any thread; holds nothing.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/poison.hpp"
+#include "source.hpp"
+
+#include <tidepool/detail/config.hpp>
+#include <tidepool/detail/size_classes.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+class direct final : public source {
+public:
+    direct(block_sizes sizes, metered_upstream& below) noexcept : sizes_(sizes), below_(below) {}
+
+    std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept override {
+        const std::size_t bytes = sizes_[size_class];
+        const std::size_t got = below_.allocate_batch(bytes, alignment_of(bytes), blocks, count);
+        for (std::size_t i = 0; i < got; ++i) poison(blocks[i], bytes);
+        return got;
+    }
+
+    void drain(std::uint32_t size_class, void** blocks, std::size_t count) noexcept override {
+        const std::size_t bytes = sizes_[size_class];
+        for (std::size_t i = 0; i < count; ++i) unpoison(blocks[i], bytes);
+        below_.deallocate_batch(bytes, alignment_of(bytes), blocks, count);
+    }
+
+private:
+    // What a block of this size is aligned to in a span (size_classes.hpp, invariant 3): the same requests are served.
+    static std::size_t alignment_of(std::size_t bytes) noexcept { return std::min(bytes & -bytes, pooled_alignment_max); }
+
+    const block_sizes sizes_;
+    metered_upstream& below_;
+};
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

@@ -1,0 +1,56 @@
+// The hardened build's book of every block: where it is now. Catches a double free, a wrong size and a foreign pointer at
+// the call that does it. Any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "address_table.hpp"
+#include "base/stop_with.hpp"
+#include "source.hpp"
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+class ledger {
+public:
+    explicit ledger(block_sizes sizes) noexcept : sizes_(sizes) {}
+
+    // The program takes a block. One that finds no memory for its line is not watched.
+    void out(const void* block, std::uint32_t size_class) noexcept { book_.set(block, {size_class, true}); }
+
+    // The program gives a block back. Ends the program where it may not.
+    void in(const void* block, std::uint32_t size_class) noexcept {
+        book_.update(block, [&](line* found) {
+            if (!found)
+                stop_with("foreign pointer %p freed into size class %u (%zu B): this pool never gave it", block, size_class,
+                          sizes_[size_class]);
+            if (found->size_class != size_class)
+                stop_with("wrong size: %p belongs to size class %u (%zu B) and was freed into size class %u (%zu B)", block,
+                          found->size_class, sizes_[found->size_class], size_class, sizes_[size_class]);
+            if (!found->with_program)
+                stop_with("double free of %p: size class %u (%zu B)", block, size_class, sizes_[size_class]);
+            found->with_program = false;
+        });
+    }
+
+    // Blocks have left the pool.
+    void forget(void* const* blocks, std::size_t count) noexcept {
+        for (std::size_t i = 0; i < count; ++i) book_.erase(blocks[i]);
+    }
+    void forget_all() noexcept {
+        book_.erase_all([](const void*, line) {});
+    }
+
+private:
+    struct line {
+        std::uint32_t size_class;
+        bool with_program;
+    };
+
+    const block_sizes sizes_;
+    address_table<line> book_;
+};
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

@@ -1,0 +1,83 @@
+// Where the engine's blocks come from and go to: spans, direct, or an object pool's objects.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include <tidepool/detail/config.hpp>
+#include <tidepool/detail/size_classes.hpp>
+#include <tidepool/upstream.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+// The block size of each size class: those of size_classes.hpp, or one size for a pool that has only one.
+struct block_sizes {
+    std::uint32_t count;
+    std::size_t only = 0;  // bytes; 0 where the table's sizes hold
+
+    std::size_t operator[](std::uint32_t size_class) const noexcept {
+        return only ? only : size_class_bytes(size_class);
+    }
+};
+
+// Any thread may call any member at any time, but for set_up() and release_all(). No caller holds a lock, but for
+// set_up().
+class source {
+public:
+    // Called once, before anything else; asks the upstream for nothing. False when there is no memory: then again.
+    virtual bool set_up() noexcept { return true; }
+    // Fills blocks[0 .. result) with blocks of the class; result < count when memory ran out, 0 where blocks are not
+    // made here (objects).
+    virtual std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept = 0;
+    // Takes blocks of the class back; in any order, unused by anyone. Asks for no memory.
+    virtual void drain(std::uint32_t size_class, void** blocks, std::size_t count) noexcept = 0;
+    // Gives everything back, blocks in use too, and returns true; or does nothing and returns false.
+    virtual bool release_all() noexcept { return false; }
+
+protected:
+    ~source() = default;
+};
+
+// An upstream with books: bytes held now and at most.
+class metered_upstream {
+public:
+    explicit metered_upstream(const upstream& below) noexcept : below_(below) {}
+
+    void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        void* p = below_.allocate(bytes, alignment);
+        if (p) grew(bytes);
+        return p;
+    }
+    void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        held_.fetch_sub(bytes, std::memory_order_relaxed);
+        below_.deallocate(p, bytes, alignment);
+    }
+    std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+        const std::size_t got = below_.allocate_batch(bytes, alignment, out, count);
+        if (got) grew(bytes * got);
+        return got;
+    }
+    void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
+        held_.fetch_sub(bytes * count, std::memory_order_relaxed);
+        below_.deallocate_batch(bytes, alignment, blocks, count);
+    }
+
+    // Relaxed throughout: sums, not signals.
+    std::uint64_t held() const noexcept { return held_.load(std::memory_order_relaxed); }
+    std::uint64_t peak() const noexcept { return peak_.load(std::memory_order_relaxed); }
+
+private:
+    void grew(std::size_t bytes) noexcept {
+        const std::uint64_t now = held_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+        std::uint64_t most = peak();
+        while (most < now && !peak_.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
+        }
+    }
+
+    const upstream below_;
+    std::atomic<std::uint64_t> held_{0};
+    std::atomic<std::uint64_t> peak_{0};
+};
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

@@ -1,0 +1,227 @@
+#include "spans.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <mutex>
+
+#include "base/poison.hpp"
+#include "base/stop_with.hpp"
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+namespace {
+
+constexpr std::uint32_t word_bits = 64;
+
+constexpr std::uint32_t words_for(std::uint32_t blocks) noexcept { return (blocks + word_bits - 1) / word_bits; }
+
+void set_all(span& s, std::uint32_t blocks) noexcept {
+    std::fill_n(s.bits(), blocks / word_bits, ~std::uint64_t{0});
+    if (blocks % word_bits) s.bits()[blocks / word_bits] = (std::uint64_t{1} << blocks % word_bits) - 1;
+    s.home = blocks;
+}
+
+// Doubly linked lists through two members of span.
+template <span* span::*Next, span* span::*Previous>
+struct links {
+    static void push(span*& first, span* s) noexcept {
+        s->*Next = first;
+        s->*Previous = nullptr;
+        if (first) first->*Previous = s;
+        first = s;
+    }
+    static void remove(span*& first, span* s) noexcept {
+        (s->*Previous ? s->*Previous->*Next : first) = s->*Next;
+        if (s->*Next) s->*Next->*Previous = s->*Previous;
+    }
+};
+using open_links = links<&span::open_next, &span::open_previous>;
+using all_links = links<&span::all_next, &span::all_previous>;
+
+}  // namespace
+
+bool spans::set_up() noexcept {
+    void* place = records_.allocate(sizes_.count * sizeof(shelf), alignof(shelf));
+    if (!place) return false;
+    shelves_ = static_cast<shelf*>(place);
+    for (std::uint32_t c = 0; c < sizes_.count; ++c) {
+        shelf* s = ::new (shelves_ + c) shelf;
+        s->block_bytes = sizes_[c];
+        s->shape = span_shape::of(s->block_bytes);
+    }
+    return true;
+}
+
+std::size_t spans::refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept {
+    shelf& s = shelves_[size_class];
+    std::size_t got = 0;
+    span* fresh = nullptr;
+    do {
+        std::scoped_lock hold(s.lock);
+        if (fresh) {
+            // At the front, and taken from before anyone else can: so no span stays wholly home (invariant 1).
+            open_links::push(s.open, fresh);
+            all_links::push(s.all, fresh);
+        }
+        got += take(s, blocks + got, count - got);
+    } while (got < count && (fresh = new_span(s, size_class)));
+    // A magazine is emptied from its end: reversed, so that a growing program goes upwards through memory.
+    std::reverse(blocks, blocks + got);
+    return got;
+}
+
+// Under the lock. From the span that opened last, which is the one with the most blocks in use: the others get the time
+// to come home whole.
+std::size_t spans::take(shelf& s, void** blocks, std::size_t count) noexcept {
+    std::size_t got = 0;
+    while (got < count && s.open) {
+        span& from = *s.open;
+        const std::size_t before = got;
+        for (std::uint32_t w = 0; got < count && got - before < from.home; ++w) {
+            std::uint64_t& word = from.bits()[w];
+            for (; word != 0 && got < count; word &= word - 1) {
+                const std::size_t index = w * word_bits + static_cast<std::uint32_t>(std::countr_zero(word));
+                blocks[got++] = from.base + index * s.block_bytes;
+            }
+        }
+        from.home -= static_cast<std::uint32_t>(got - before);
+        if (from.home == 0) open_links::remove(s.open, &from);
+    }
+    return got;
+}
+
+// Without the lock but for moments. Null when the upstream, the records or the page map have no memory.
+span* spans::new_span(shelf& s, std::uint32_t size_class) noexcept {
+    auto* base = static_cast<std::byte*>(below_.allocate(s.shape.span_bytes, page_map::page));
+    if (!base) return nullptr;
+    span* fresh = unused_record(s);
+    if (fresh && page_map::set(base, s.shape.span_bytes, fresh)) {
+        fresh->home_of = this;
+        fresh->size_class = size_class;
+        fresh->base = base;
+        set_all(*fresh, s.shape.blocks);
+        poison(base, s.shape.span_bytes);
+        return fresh;
+    }
+    if (fresh) retire_record(s, fresh);
+    below_.deallocate(base, s.shape.span_bytes, page_map::page);
+    return nullptr;
+}
+
+span* spans::unused_record(shelf& s) noexcept {
+    {
+        std::scoped_lock hold(s.lock);
+        if (span* found = s.unused) {
+            s.unused = found->all_next;
+            return found;
+        }
+    }
+    return records_.make<span>(words_for(s.shape.blocks) * sizeof(std::uint64_t));
+}
+
+void spans::retire_record(shelf& s, span* record) noexcept {
+    std::scoped_lock hold(s.lock);
+    record->all_next = s.unused;
+    s.unused = record;
+}
+
+// The block's number in its span; `in` is where to look first and becomes the span found. Ends the program where the
+// block is not one of ours: going on would corrupt the pool.
+std::uint32_t spans::find(const shelf& s, span*& in, std::uint32_t size_class, const void* block) const noexcept {
+    const auto* p = static_cast<const std::byte*>(block);
+    if (!in || p < in->base || p >= in->base + s.shape.span_bytes) {
+        in = page_map::find(block);
+        if (!in || in->home_of != this)
+            stop_with("foreign pointer %p freed into size class %u (%zu B): this pool never gave it", block, size_class,
+                      s.block_bytes);
+        if (in->size_class != size_class)
+            stop_with("wrong size: %p belongs to size class %u (%zu B) and was freed into size class %u (%zu B)", block,
+                      in->size_class, sizes_[in->size_class], size_class, s.block_bytes);
+    }
+    const auto offset = static_cast<std::uint32_t>(p - in->base);
+    const auto bytes = static_cast<std::uint32_t>(s.block_bytes);
+    const std::uint32_t index = offset / bytes;
+    if (index * bytes != offset || index >= s.shape.blocks)
+        stop_with("foreign pointer %p freed into size class %u (%zu B): it is no block's beginning", block, size_class,
+                  s.block_bytes);
+    return index;
+}
+
+void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count) noexcept {
+    if (!shelves_) stop_with("foreign pointer %p freed: this pool never gave a block", blocks[0]);
+    shelf& s = shelves_[size_class];
+    span* gone = nullptr;  // linked by all_next
+    {
+        std::scoped_lock hold(s.lock);
+        span* in = nullptr;
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::uint32_t index = find(s, in, size_class, blocks[i]);
+            std::uint64_t& word = in->bits()[index / word_bits];
+            const std::uint64_t bit = std::uint64_t{1} << index % word_bits;
+            if (word & bit)
+                stop_with("double free of %p: size class %u (%zu B)", blocks[i], size_class, s.block_bytes);
+            word |= bit;
+            if (in->home++ == 0) open_links::push(s.open, in);
+            if (in->home < s.shape.blocks) continue;
+            open_links::remove(s.open, in);
+            all_links::remove(s.all, in);
+            in->all_next = gone;
+            gone = in;
+            in = nullptr;
+        }
+    }
+    while (gone) {
+        span* next = gone->all_next;
+        std::byte* base = gone->base;
+        // Out of the map before it is out of our hands: the address may be somebody's span again a moment later.
+        page_map::clear(base, s.shape.span_bytes);
+        retire_record(s, gone);
+        give_back(s, base);
+        gone = next;
+    }
+}
+
+void spans::give_back(shelf& s, std::byte* base) noexcept {
+    unpoison(base, s.shape.span_bytes);
+    below_.deallocate(base, s.shape.span_bytes, page_map::page);
+}
+
+bool spans::release_all() noexcept {
+    for (std::uint32_t c = 0; shelves_ && c < sizes_.count; ++c) {
+        shelf& s = shelves_[c];
+        s.open = nullptr;
+        while (span* gone = s.all) {
+            s.all = gone->all_next;
+            page_map::clear(gone->base, s.shape.span_bytes);
+            give_back(s, gone->base);
+            gone->all_next = s.unused;
+            s.unused = gone;
+        }
+    }
+    return true;
+}
+
+void spans::check() noexcept {
+    for (std::uint32_t c = 0; shelves_ && c < sizes_.count; ++c) {
+        shelf& s = shelves_[c];
+        std::scoped_lock hold(s.lock);
+        for (span* each = s.all; each; each = each->all_next) {
+            std::uint32_t set = 0;
+            for (std::uint32_t w = 0; w < words_for(s.shape.blocks); ++w)
+                set += static_cast<std::uint32_t>(std::popcount(each->bits()[w]));
+            if (set != each->home || each->home >= s.shape.blocks)
+                stop_with("span %p counts %u blocks home and has %u of %u", static_cast<void*>(each->base), each->home, set,
+                          s.shape.blocks);
+            for (std::size_t at = 0; at < s.shape.span_bytes; at += page_map::page)
+                if (page_map::find(each->base + at) != each)
+                    stop_with("span %p is not in the page map", static_cast<void*>(each->base));
+            bool linked = false;
+            for (span* o = s.open; o && !linked; o = o->open_next) linked = o == each;
+            if (linked != (each->home > 0))
+                stop_with("span %p with %u blocks home is in the wrong list", static_cast<void*>(each->base), each->home);
+        }
+    }
+}
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail
