@@ -1,0 +1,36 @@
+// The C library as upstream. Any thread; errno is left as it was.
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+
+#include <tidepool/upstream.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI {
+
+namespace {
+
+struct libc {
+    // aligned_alloc takes multiples of the alignment only; free asks for neither size nor alignment.
+    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        const int saved = errno;
+        void* p;
+        if (alignment <= alignof(std::max_align_t)) {
+            p = std::malloc(bytes);
+        } else {
+            const std::size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
+            p = rounded < bytes ? nullptr : std::aligned_alloc(alignment, rounded);
+        }
+        errno = saved;
+        return p;
+    }
+    static void deallocate(void* p, std::size_t, std::size_t) noexcept { std::free(p); }
+    static const char* name() noexcept { return "libc"; }
+};
+
+constinit libc only;
+
+}  // namespace
+
+upstream libc_upstream() noexcept { return only; }
+
+}  // namespace tidepool::inline TIDEPOOL_ABI

@@ -1,0 +1,108 @@
+// Allocators for the custom allocator parameter of containers and of std::allocate_shared.
+//
+//   allocator<T>       no state: the process-wide default pool
+//   pool_allocator<T>  a pointer: the pool_resource it was made from
+//
+// Both are full standard allocators. The size class of a constant size is found at compile time, and a private hit is
+// inlined: no virtual call, no lock, no locked instruction. allocate() throws std::bad_alloc when there is no memory and
+// std::bad_array_new_length when n * sizeof(T) overflows. Any thread may free what any other took.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <new>
+#include <type_traits>
+
+#include <tidepool/detail/config.hpp>
+#include <tidepool/detail/fast_path.hpp>
+#include <tidepool/detail/size_classes.hpp>
+#include <tidepool/pool_resource.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI {
+
+namespace detail {
+
+// The default pool's index; no other pool is given it.
+inline constexpr std::uint32_t default_index = 1;
+
+template <class T>
+constexpr std::size_t array_bytes(std::size_t n) {
+    if (n > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
+    return n * sizeof(T);
+}
+
+}  // namespace detail
+
+template <class T>
+class allocator {
+public:
+    using value_type = T;
+    using propagate_on_container_move_assignment = std::true_type;
+    using is_always_equal = std::true_type;
+
+    constexpr allocator() noexcept = default;
+    template <class U>
+    constexpr allocator(const allocator<U>&) noexcept {}
+
+    [[nodiscard]] T* allocate(std::size_t n) {
+        const std::size_t bytes = detail::array_bytes<T>(n);
+        const std::uint32_t size_class = detail::size_class_of(bytes, alignof(T));
+        if constexpr (!detail::always_slow)
+            if (size_class != detail::no_size_class) [[likely]]
+                if (void* block = detail::take(detail::default_index, size_class)) [[likely]]
+                    return static_cast<T*>(block);
+        return static_cast<T*>(detail::default_allocate(size_class, bytes, alignof(T)));
+    }
+
+    void deallocate(T* p, std::size_t n) noexcept {
+        const std::size_t bytes = n * sizeof(T);
+        const std::uint32_t size_class = detail::size_class_of(bytes, alignof(T));
+        if constexpr (!detail::always_slow)
+            if (size_class != detail::no_size_class) [[likely]]
+                if (detail::give(detail::default_index, size_class, p)) [[likely]]
+                    return;
+        detail::default_deallocate(size_class, p, bytes, alignof(T));
+    }
+
+    friend constexpr bool operator==(const allocator&, const allocator&) noexcept { return true; }
+};
+
+template <class T>
+class pool_allocator {
+public:
+    using value_type = T;
+    using propagate_on_container_copy_assignment = std::false_type;
+    using propagate_on_container_move_assignment = std::true_type;
+    using propagate_on_container_swap = std::true_type;
+    using is_always_equal = std::false_type;
+
+    // Refers to `pool`, which must outlive every block.
+    pool_allocator(pool_resource& pool) noexcept : pool_(&pool) {}
+    template <class U>
+    pool_allocator(const pool_allocator<U>& other) noexcept : pool_(&other.resource()) {}
+
+    [[nodiscard]] T* allocate(std::size_t n) {
+        const std::size_t bytes = detail::array_bytes<T>(n);
+        const std::uint32_t size_class = detail::size_class_of(bytes, alignof(T));
+        return static_cast<T*>(pool_->allocate_class(size_class, bytes, alignof(T)));
+    }
+
+    void deallocate(T* p, std::size_t n) noexcept {
+        const std::size_t bytes = n * sizeof(T);
+        const std::uint32_t size_class = detail::size_class_of(bytes, alignof(T));
+        pool_->deallocate_class(size_class, p, bytes, alignof(T));
+    }
+
+    pool_resource& resource() const noexcept { return *pool_; }
+
+    template <class U>
+    friend bool operator==(const pool_allocator& a, const pool_allocator<U>& b) noexcept {
+        return &a.resource() == &b.resource();
+    }
+
+private:
+    pool_resource* pool_;
+};
+
+}  // namespace tidepool::inline TIDEPOOL_ABI

@@ -1,0 +1,182 @@
+// The engine: where the mechanisms meet. One pool serves blocks of several size classes from one source.
+//
+// Who calls it: the faces, through include/tidepool/detail/fast_path.hpp and engine.hpp, and the registry. Any thread may
+// call any member at any time, but for release() and the destructor.
+//
+// Invariants:
+//  1. A block is at any moment with the program, in exactly one magazine, or home with the source.
+//     given - returned = with the program + in magazines, for each size class, when all is still.
+//  2. No lock and no pin is held across a call to the source: a source may take its time, call back, or end threads.
+//  3. Until the first use by any thread a pool has mapped nothing and asked its source for nothing.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <variant>
+
+#include "base/arena.hpp"
+#include "base/stable_table.hpp"
+#include "decay.hpp"
+#include "direct.hpp"
+#include "hint.hpp"
+#include "large_blocks.hpp"
+#include "ledger.hpp"
+#include "local.hpp"
+#include "magazines.hpp"
+#include "objects.hpp"
+#include "registry.hpp"
+#include "source.hpp"
+#include "spans.hpp"
+
+#include <tidepool/detail/config.hpp>
+#include <tidepool/detail/fast_path.hpp>
+#include <tidepool/stats.hpp>
+#include <tidepool/upstream.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::detail {
+
+// What all threads share of one size class. Made on first use of the pool.
+struct depot {
+    // Read by every miss, written on a change only.
+    alignas(apart) hint young;
+    hint old;
+    std::size_t block_bytes = 0;     // fixed
+    std::uint32_t chain_max = 0;     // fixed; slots of a chain's largest ring
+    std::uint32_t refill_first = 0;  // fixed; blocks of a local's first refill
+
+    // Written once a magazine.
+    alignas(apart) magazine_stock stock;
+    std::atomic<std::uint64_t> given{0};     // blocks that came from the source; relaxed: sums
+    std::atomic<std::uint64_t> returned{0};  // blocks that went back to it
+    std::atomic<std::uint64_t> outgoing{0};  // blocks in magazines on their way there
+};
+
+// What a pool is made from; values are checked already (src/make_pool.cpp).
+struct pool_plan {
+    block_sizes sizes;
+    std::size_t blocks_per_magazine_max;
+    std::size_t magazine_bytes_max;
+    std::size_t local_bytes_max;
+    std::chrono::nanoseconds decay_interval;
+    std::uint32_t index_wanted = no_index;
+};
+
+class pool final : public registrant {
+public:
+    struct from_spans {};
+    struct from_direct {};
+
+    pool(const pool_plan& plan, const upstream& below, from_spans) noexcept;
+    pool(const pool_plan& plan, const upstream& below, from_direct) noexcept;
+    pool(const pool_plan& plan, object_disposer disposer) noexcept;
+    pool(const pool&) = delete;
+    pool& operator=(const pool&) = delete;
+    ~pool();
+
+    std::uint32_t index() const noexcept { return index_; }
+    std::uint32_t class_count() const noexcept { return plan_.sizes.count; }
+
+    void* allocate(std::uint32_t size_class) noexcept;
+    void deallocate(std::uint32_t size_class, void* block) noexcept;
+    void* allocate_large(std::size_t bytes, std::size_t alignment) noexcept;
+    void deallocate_large(void* p, std::size_t bytes, std::size_t alignment) noexcept;
+
+    std::size_t trim(std::size_t keep_bytes) noexcept;
+    void release() noexcept;
+    tidepool::stats snapshot() noexcept;
+
+    void created(void* object) noexcept;
+    void destroyed(void* object) noexcept;
+
+    void tick_now() noexcept override;
+    void tick_if_due(std::chrono::nanoseconds now) noexcept override;
+    std::chrono::nanoseconds due() const noexcept override { return decay_.due(); }
+    void thread_exits(thread_slot& slot) noexcept override;
+
+private:
+    using any_source = std::variant<spans, direct, objects>;
+
+    template <class Kind, class... Arguments>
+    pool(const pool_plan& plan, const upstream& below, std::in_place_type_t<Kind> kind, Arguments&&... arguments) noexcept;
+
+    // Stages of the slow path; the calling thread is the owner of `mine`, inside its gate.
+    void* take_private(local_state& mine, std::uint32_t size_class) noexcept;
+    void* take_chain(local_state& mine, std::uint32_t size_class) noexcept;
+    void* take_stolen(local_state& mine, std::uint32_t size_class) noexcept;
+    void* take_victim(local_state& mine, std::uint32_t size_class) noexcept;
+    void* take_from(local_state& mine, magazine* m) noexcept;
+    bool give_private(local_state& mine, std::uint32_t size_class, void* block) noexcept;
+    bool give_chain(local_state& mine, std::uint32_t size_class, void* block) noexcept;
+    void load(local_state& mine, magazine* m) noexcept;
+    magazine* detach_empty(local_state& mine, std::uint32_t size_class) noexcept;
+    std::uint32_t next_refill(local_state& mine, std::uint32_t size_class) noexcept;
+    magazine* detach_full(local_state& mine, std::uint32_t size_class) noexcept;
+    void rotate_if_behind(local_state& part) noexcept;
+
+    // Stages outside the gate: they call the source.
+    void* allocate_cached(std::uint32_t size_class) noexcept;
+    void deallocate_cached(std::uint32_t size_class, void* block) noexcept;
+    void* refill(local_state& mine, magazine* empty, std::uint32_t wanted) noexcept;
+    void spill(local_state& mine, magazine* full, void* block) noexcept;
+    void install(local_state& mine, magazine* m) noexcept;
+    void* bypass_allocate(std::uint32_t size_class) noexcept;
+    void bypass_deallocate(std::uint32_t size_class, void* block) noexcept;
+    void after_exchange(local_state& mine) noexcept;
+
+    // Traffic with the source, with the books kept.
+    std::size_t get_blocks(std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
+    void return_blocks(std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
+    void send_down(magazine* m) noexcept;
+    std::size_t drain_outgoing(std::size_t magazines_max) noexcept;
+
+    // The parts of threads.
+    bool set_up() noexcept;
+    depot& depot_of(std::uint32_t size_class) noexcept;
+    local_state* my_part() noexcept;
+    local_state* add_part(thread_slot& slot) noexcept;
+    static bool enter(local_state& mine) noexcept;
+
+    // Visits, under visiting_.
+    template <class Look>
+    void visit_all(Look look) noexcept;
+    template <class Look>
+    void for_parts(Look look) noexcept;
+    void perform_tick() noexcept;
+    std::uint64_t count_cached(std::uint64_t* blocks_by_class, std::uint64_t& private_hits) noexcept;
+
+    // Fixed at construction.
+    const pool_plan plan_;
+    const bool handshake_;
+
+    arena records_;
+    metered_upstream below_;
+    any_source any_source_;
+    source& source_;
+    large_blocks large_;
+    ledger ledger_;
+    decay decay_;
+
+    std::atomic<depot*> depots_{nullptr};  // one a class; written once, under growing_
+    std::mutex growing_;                   // guards set_up() and add_part()
+    stable_table<local_state> by_number_;
+    stable_table<local_state> by_slot_;
+    std::atomic<std::uint32_t> parts_{0};  // locals that exist; written under growing_
+
+    std::mutex visiting_;                  // one visitor at a time; never held across a call to the source
+    std::atomic<std::uint64_t> epoch_{0};  // ticks so far; written under visiting_
+    shared_magazine_list outgoing_;        // magazines on their way down
+
+    // Relaxed: sums and peaks.
+    std::atomic<std::uint64_t> bypasses_{0};
+    std::atomic<std::uint64_t> held_bytes_{0};
+    std::atomic<std::uint64_t> held_bytes_peak_{0};
+    std::atomic<std::uint64_t> cached_bytes_peak_{0};
+
+    const std::uint32_t index_;  // fixed at construction; last, because the registry wants the pool whole
+};
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::detail

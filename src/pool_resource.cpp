@@ -1,0 +1,77 @@
+#include <tidepool/pool_resource.hpp>
+
+#include <limits>
+#include <new>
+
+#include <tidepool/detail/fast_path.hpp>
+#include <tidepool/detail/size_classes.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI {
+
+namespace {
+
+pool_options from_standard(const std::pmr::pool_options& given) {
+    pool_options options;
+    options.max_blocks_per_chunk = given.max_blocks_per_chunk;
+    options.largest_required_pool_block = given.largest_required_pool_block;
+    return options;
+}
+
+// No object is larger, and the upstreams' arithmetic stays clear of overflow.
+constexpr auto bytes_max = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+
+}  // namespace
+
+pool_resource::pool_resource() : pool_resource(pool_options{}) {}
+pool_resource::pool_resource(tidepool::upstream from) : pool_resource(pool_options{}, from) {}
+pool_resource::pool_resource(const pool_options& options) : pool_resource(options, pages_upstream()) {}
+pool_resource::pool_resource(const std::pmr::pool_options& options) : pool_resource(from_standard(options)) {}
+pool_resource::pool_resource(const std::pmr::pool_options& options, tidepool::upstream from)
+    : pool_resource(from_standard(options), from) {}
+pool_resource::pool_resource(const pool_options& options, tidepool::upstream from)
+    : pool_resource(options, from, detail::make_pool) {}
+
+pool_resource::pool_resource(const pool_options& options, tidepool::upstream from, maker make)
+    : options_(options),
+      upstream_(from),
+      engine_(make(options_, upstream_)),
+      engine_fast_(engine_.get()),
+      index_(detail::pool_index(*engine_)),
+      class_count_(detail::pool_class_count(*engine_)) {}
+
+pool_resource::~pool_resource() = default;
+
+void pool_resource::release() noexcept { detail::release(*engine_); }
+std::size_t pool_resource::trim(std::size_t keep_bytes) noexcept { return detail::trim(*engine_, keep_bytes); }
+void pool_resource::tick() noexcept { detail::tick(*engine_); }
+tidepool::stats pool_resource::stats() const noexcept { return detail::snapshot(*engine_); }
+
+void* pool_resource::do_allocate(std::size_t bytes, std::size_t alignment) {
+    return allocate_class(detail::size_class_of(bytes, alignment), bytes, alignment);
+}
+
+void pool_resource::do_deallocate(void* p, std::size_t bytes, std::size_t alignment) {
+    if (p) [[likely]]
+        deallocate_class(detail::size_class_of(bytes, alignment), p, bytes, alignment);
+}
+
+void* pool_resource::allocate_large(std::size_t bytes, std::size_t alignment) {
+    void* p = bytes <= bytes_max ? detail::allocate_large(*engine_, bytes, alignment) : nullptr;
+    if (!p) detail::throw_bad_alloc();
+    return p;
+}
+
+void pool_resource::deallocate_large(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+    detail::deallocate_large(*engine_, p, bytes, alignment);
+}
+
+void detail::throw_bad_alloc() { throw std::bad_alloc(); }
+
+pool_resource& default_pool() {
+    alignas(pool_resource) static std::byte place[sizeof(pool_resource)];
+    static pool_resource& only =
+        *::new (place) pool_resource(pool_options{}, pages_upstream(), detail::make_default_pool);
+    return only;
+}
+
+}  // namespace tidepool::inline TIDEPOOL_ABI

@@ -1,0 +1,19 @@
+#include <tidepool/upstream.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI {
+
+std::size_t upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
+                                     std::size_t count) const noexcept {
+    if (allocate_batch_) return allocate_batch_(context_, bytes, alignment, out, count);
+    for (std::size_t i = 0; i < count; ++i)
+        if (!(out[i] = allocate(bytes, alignment))) return i;
+    return count;
+}
+
+void upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks,
+                                std::size_t count) const noexcept {
+    if (deallocate_batch_) return deallocate_batch_(context_, bytes, alignment, blocks, count);
+    for (std::size_t i = 0; i < count; ++i) deallocate(blocks[i], bytes, alignment);
+}
+
+}  // namespace tidepool::inline TIDEPOOL_ABI
