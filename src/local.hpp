@@ -1,6 +1,6 @@
 // The slow half of a local: for each size class the spare magazine, the two generations of chains, and the counters.
 //
-// Who may do what: "owner" is the thread whose slot the local hangs from, inside its gate, or a visitor that keeps the
+// Who may do what: "owner" is the thread whose slot the local hangs from, when inside, or a visitor that keeps the
 // owner out (src/base/handshake.hpp), or the exiting owner. Any thread may take from the tails of the chains.
 //
 // Invariants, for each size class, with the owner's eyes:
@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/arena.hpp"
 #include "chain.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -56,6 +57,8 @@ struct alignas(apart) rack {
 struct alignas(apart) local_state {
     // The owner's, but for what is fixed.
     local* const front;                      // fixed
+    door* const entrance;                    // in the owner's table, or `own_entrance`; fixed
+    door own_entrance;                       // for pools that came too late for a place in the table
     const std::uint32_t number;              // dense within the pool; fixed
     std::uint32_t exchanges = 0;             // magazine exchanges so far
     std::atomic<std::uint64_t> epoch;        // the tick that this local was rotated for last; read by visitors too
@@ -64,10 +67,13 @@ struct alignas(apart) local_state {
     // Thieves write this.
     alignas(apart) std::atomic<std::uint64_t> stolen_bytes{0};
 
-    local_state(local* head, std::uint32_t its_number, std::uint64_t now) noexcept
-        : front(head), number(its_number), epoch(now) {}
+    // `in_table` may be null.
+    local_state(local* head, door* in_table, std::uint32_t its_number, std::uint64_t now) noexcept
+        : front(head), entrance(in_table ? in_table : &own_entrance), own_entrance(*head), number(its_number), epoch(now) {}
 
-    magazine*& loaded(std::uint32_t size_class) noexcept { return front->loaded()[size_class]; }
+    bool occupied() const noexcept { return entrance->occupied(*front); }
+
+    magazine*& loaded(std::uint32_t size_class) noexcept { return front->own()[size_class]; }
     // The array stands right behind.
     rack& rack_of(std::uint32_t size_class) noexcept { return reinterpret_cast<rack*>(this + 1)[size_class]; }
 
@@ -79,7 +85,7 @@ struct alignas(apart) local_state {
     // Owner: as the function of chain, with the books kept. Needs m not empty.
     bool push(magazine* m, std::size_t block_bytes, arena& rings, std::uint32_t size_max) noexcept {
         rack& r = rack_of(m->size_class);
-        const std::uint32_t count = m->count;  // once pushed, a thief may have it
+        const std::size_t count = m->count;  // once pushed, a thief may have it
         if (!r.young_chain().push_head(m, rings, size_max)) return false;
         r.chained_blocks.add(count);
         chained_bytes += count * block_bytes;

@@ -20,9 +20,6 @@
 
 namespace tidepool::inline TIDEPOOL_ABI::detail {
 
-// What `loaded` is before a class is used: capacity 0, refused by both fast paths, written by nobody.
-inline constinit magazine no_magazine;
-
 inline bool is_real(const magazine* m) noexcept { return m != &no_magazine; }
 
 // A stack of magazines. One thread at a time.

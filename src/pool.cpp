@@ -115,42 +115,44 @@ depot& pool::depot_of(std::uint32_t size_class) noexcept {
 local_state* pool::my_part() noexcept {
     thread_slot* slot = thread_slots::mine();
     if (!slot) return nullptr;
-    if (local_state* mine = index_ != no_index ? slot->locals[index_]->state : by_slot_.get(slot->index)) return mine;
+    if (local_state* mine = slot->doors[index_].get().state) return mine;
+    // Behind a closed door: there is none yet, or a signal handler has interrupted the owner, or the pool has no door.
+    if (local_state* mine = by_slot_.get(slot->index)) return mine;
     return set_up() ? add_part(*slot) : nullptr;
 }
 
 local_state* pool::add_part(thread_slot& slot) noexcept {
     std::scoped_lock hold(growing_);
-    // A slot that was adopted again has its part already, though this pool's place in it may be new.
-    local_state* part = by_slot_.get(slot.index);
-    if (!part) {
-        const std::uint32_t classes = plan_.sizes.count;
-        auto* front = records_.make<local>(classes * sizeof(magazine*));
-        const std::uint32_t number = parts_.load(std::memory_order_relaxed);  // relaxed: written under growing_ only
-        if (front)
-            part = records_.make<local_state>(classes * sizeof(rack), front, number,
-                                              epoch_.load(std::memory_order_relaxed));
-        if (!part) return nullptr;
-        for (std::uint32_t c = 0; c < classes; ++c) {
-            front->loaded()[c] = &no_magazine;
-            ::new (&part->rack_of(c)) rack;
-        }
-        front->state = part;
-        if (!by_number_.set(number, part, records_) || !by_slot_.set(slot.index, part, records_)) return nullptr;
-        parts_.store(number + 1, std::memory_order_release);  // the part and its entry, for visitors and thieves
+    const std::uint32_t classes = plan_.sizes.count;
+    const std::uint32_t number = parts_.load(std::memory_order_relaxed);  // relaxed: written under growing_ only
+    door* entrance = index_ != no_index ? &slot.doors[index_] : nullptr;
+    auto* front = records_.make<local>(classes * sizeof(magazine*));
+    if (!front) return nullptr;
+    auto* part = records_.make<local_state>(classes * sizeof(rack), front, entrance, number,
+                                            epoch_.load(std::memory_order_relaxed));
+    if (!part) return nullptr;
+    for (std::uint32_t c = 0; c < classes; ++c) {
+        front->own()[c] = &no_magazine;
+        ::new (&part->rack_of(c)) rack;
     }
-    if (index_ != no_index) slot.locals[index_] = part->front;
+    front->state = part;
+    front->reopen();
+    if (!by_number_.set(number, part, records_) || !by_slot_.set(slot.index, part, records_)) return nullptr;
+    part->entrance->set(*front);
+    parts_.store(number + 1, std::memory_order_release);  // the part and its entry, for visitors and thieves
     return part;
 }
 
 // True with the owner inside. Waits for a visitor, who is quick; gives up after a bounded time, and at once in a signal
 // handler that has interrupted the owner.
 bool pool::enter(local_state& mine) noexcept {
-    gate& door = mine.front->gate;
+    thread_slot& me = *this_thread;
     for (unsigned round = 0; round < owner_wait_rounds; ++round) {
-        if (door.enter()) [[likely]]
+        local& found = mine.entrance->enter(me);
+        if (&found == mine.front && found.magazines() == found.own()) [[likely]]
             return true;
-        if (door.occupied()) return false;
+        mine.entrance->leave(found);
+        if (&found != mine.front) return false;
         wait_politely(round);
     }
     return false;
@@ -182,14 +184,14 @@ void* pool::allocate_cached(std::uint32_t size_class) noexcept {
     if (!block) block = take_stolen(*mine, size_class);
     if (!block) block = take_victim(*mine, size_class);
     if (block) {
-        mine->front->gate.leave();
+        leave(*mine);
         after_exchange(*mine);
         return block;
     }
     mine->rack_of(size_class).misses.add(1);
     magazine* empty = std::holds_alternative<objects>(any_source_) ? nullptr : detach_empty(*mine, size_class);
     const std::uint32_t wanted = next_refill(*mine, size_class);
-    mine->front->gate.leave();
+    leave(*mine);
     block = empty ? refill(*mine, empty, wanted) : bypass_allocate(size_class);
     after_exchange(*mine);
     return block;
@@ -274,7 +276,7 @@ void pool::load(local_state& mine, magazine* m) noexcept {
     }
 }
 
-// An empty magazine to fill outside the gate, out of the local's own hands where it has one. Null when there is no
+// An empty magazine to fill outside, out of the local's own hands where it has one. Null when there is no
 // memory for one.
 magazine* pool::detach_empty(local_state& mine, std::uint32_t size_class) noexcept {
     rack& r = mine.rack_of(size_class);
@@ -291,7 +293,7 @@ magazine* pool::detach_empty(local_state& mine, std::uint32_t size_class) noexce
 std::uint32_t pool::next_refill(local_state& mine, std::uint32_t size_class) noexcept {
     depot& d = depot_of(size_class);
     std::uint32_t& next = mine.rack_of(size_class).refill_next;
-    const std::uint32_t wanted = std::clamp(next, d.refill_first, d.stock.capacity());
+    const std::uint32_t wanted = std::clamp(next, d.refill_first, static_cast<std::uint32_t>(d.stock.capacity()));
     next = wanted * 2;
     return wanted;
 }
@@ -308,17 +310,17 @@ void* pool::refill(local_state& mine, magazine* m, std::uint32_t wanted) noexcep
         return nullptr;
     }
     mine.rack_of(size_class).refills.add(1);
-    m->count = static_cast<std::uint32_t>(got) - 1;
+    m->count = got - 1;
     void* block = m->blocks()[m->count];
     install(mine, m);
     return block;
 }
 
-// Loads a magazine from outside the gate; where the gate stays shut its blocks go back.
+// Loads a magazine from outside; where a visitor stays too long its blocks go back.
 void pool::install(local_state& mine, magazine* m) noexcept {
     if (enter(mine)) {
         load(mine, m);
-        mine.front->gate.leave();
+        leave(mine);
         return;
     }
     return_blocks(m->size_class, m->blocks(), m->count);
@@ -341,7 +343,7 @@ void pool::deallocate_cached(std::uint32_t size_class, void* block) noexcept {
     magazine* full = nullptr;
     bool done = give_private(*mine, size_class, block) || give_chain(*mine, size_class, block);
     if (!done) full = detach_full(*mine, size_class);
-    mine->front->gate.leave();
+    leave(*mine);
     if (full)
         spill(*mine, full, block);
     else if (!done)
@@ -465,7 +467,7 @@ void pool::return_blocks(std::uint32_t size_class, void** blocks, std::size_t co
     source_.drain(size_class, blocks, count);
 }
 
-// Inside a gate or a visit, where the source may not be called: the magazine waits for the next who is outside.
+// By an owner inside or a visitor, where the source may not be called: the magazine waits for the next who is outside.
 void pool::send_down(magazine* m) noexcept {
     depot_of(m->size_class).outgoing.fetch_add(m->count, std::memory_order_relaxed);
     outgoing_.push(m);
@@ -530,25 +532,25 @@ void pool::visit_all(Look look) noexcept {
     std::array<local_state*, visited_at_once> inside;
     for (std::uint32_t first = 0; first < parts; first += visited_at_once) {
         const std::uint32_t last = std::min(first + visited_at_once, parts);
-        for (std::uint32_t n = first; n < last; ++n) by_number_.get(n)->front->gate.stop();
+        for (std::uint32_t n = first; n < last; ++n) by_number_.get(n)->front->stop();
         handshake::barrier();
         std::size_t waiting = 0;
         for (std::uint32_t n = first; n < last; ++n) {
             local_state* part = by_number_.get(n);
-            if (part->front->gate.occupied()) {
+            if (part->occupied()) {
                 inside[waiting++] = part;
                 continue;
             }
             look(*part);
-            part->front->gate.reopen();
+            part->front->reopen();
         }
         unsigned round = 0;
         for (std::size_t i = 0; i < waiting; ++i) {
-            gate& door = inside[i]->front->gate;
-            for (; door.occupied() && round < visitor_wait_rounds; ++round)
+            local_state& part = *inside[i];
+            for (; part.occupied() && round < visitor_wait_rounds; ++round)
                 round < visitor_naps_from ? wait_politely(round) : nap();
-            if (!door.occupied()) look(*inside[i]);
-            door.reopen();
+            if (!part.occupied()) look(part);
+            part.front->reopen();
         }
     }
 }
@@ -603,7 +605,7 @@ void pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
 void pool::thread_exits(thread_slot& slot) noexcept {
     local_state* part = by_slot_.get(slot.index);
     if (!part) return;
-    std::scoped_lock hold(visiting_);  // instead of the gate: no visitor may be inside, and the owner is here
+    std::scoped_lock hold(visiting_);  // instead of the door: no visitor is inside, and the owner is here
     for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) {
         if (!is_real(part->loaded(c)) && !part->rack_of(c).spare) continue;
         depot& d = depot_of(c);

@@ -103,7 +103,7 @@ private:
     template <class Kind, class... Arguments>
     pool(const pool_plan& plan, const upstream& below, std::in_place_type_t<Kind> kind, Arguments&&... arguments) noexcept;
 
-    // Stages of the slow path; the calling thread is the owner of `mine`, inside its gate.
+    // Stages of the slow path; the calling thread is the owner of `mine`, inside.
     void* take_private(local_state& mine, std::uint32_t size_class) noexcept;
     void* take_chain(local_state& mine, std::uint32_t size_class) noexcept;
     void* take_stolen(local_state& mine, std::uint32_t size_class) noexcept;
@@ -117,7 +117,7 @@ private:
     magazine* detach_full(local_state& mine, std::uint32_t size_class) noexcept;
     void rotate_if_behind(local_state& part) noexcept;
 
-    // Stages outside the gate: they call the source.
+    // Stages outside: they call the source.
     void* allocate_cached(std::uint32_t size_class) noexcept;
     void deallocate_cached(std::uint32_t size_class, void* block) noexcept;
     void* refill(local_state& mine, magazine* empty, std::uint32_t wanted) noexcept;
@@ -139,6 +139,7 @@ private:
     local_state* my_part() noexcept;
     local_state* add_part(thread_slot& slot) noexcept;
     static bool enter(local_state& mine) noexcept;
+    static void leave(local_state& mine) noexcept { mine.entrance->leave(*mine.front); }
 
     // Visits, under visiting_.
     template <class Look>

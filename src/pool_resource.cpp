@@ -35,7 +35,7 @@ pool_resource::pool_resource(const pool_options& options, tidepool::upstream fro
     : options_(options),
       upstream_(from),
       engine_(make(options_, upstream_)),
-      engine_fast_(engine_.get()),
+      pooled_bytes_max_(options_.largest_required_pool_block),
       index_(detail::pool_index(*engine_)),
       class_count_(detail::pool_class_count(*engine_)) {}
 
@@ -47,25 +47,47 @@ void pool_resource::tick() noexcept { detail::tick(*engine_); }
 tidepool::stats pool_resource::stats() const noexcept { return detail::snapshot(*engine_); }
 
 void* pool_resource::do_allocate(std::size_t bytes, std::size_t alignment) {
-    return allocate_class(detail::size_class_of(bytes, alignment), bytes, alignment);
+    if (alignment > detail::granule || bytes > pooled_bytes_max_) [[unlikely]]
+        return allocate_otherwise(bytes, alignment);
+    return detail::take_or(index_, detail::size_class_looked_up(bytes),
+                           [&] { return allocate_otherwise(bytes, alignment); });
 }
 
 void pool_resource::do_deallocate(void* p, std::size_t bytes, std::size_t alignment) {
-    if (p) [[likely]]
-        deallocate_class(detail::size_class_of(bytes, alignment), p, bytes, alignment);
+    if (!p) [[unlikely]]
+        return;
+    if (alignment > detail::granule || bytes > pooled_bytes_max_) [[unlikely]]
+        return deallocate_otherwise(p, bytes, alignment);
+    detail::give_or(index_, detail::size_class_looked_up(bytes), p,
+                    [&] { deallocate_otherwise(p, bytes, alignment); });
 }
 
-void* pool_resource::allocate_large(std::size_t bytes, std::size_t alignment) {
-    void* p = bytes <= bytes_max ? detail::allocate_large(*engine_, bytes, alignment) : nullptr;
-    if (!p) detail::throw_bad_alloc();
+void* pool_resource::allocate_otherwise(std::size_t bytes, std::size_t alignment) {
+    return allocate_class(detail::size_class_of(bytes, alignment), bytes, alignment);
+}
+
+void pool_resource::deallocate_otherwise(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+    deallocate_class(detail::size_class_of(bytes, alignment), p, bytes, alignment);
+}
+
+void* pool_resource::allocate_class(std::uint32_t size_class, std::size_t bytes, std::size_t alignment) {
+    void* p = nullptr;
+    if (size_class < class_count_) [[likely]]
+        p = detail::allocate(*engine_, index_, size_class);
+    else if (bytes <= bytes_max)
+        p = detail::allocate_large(*engine_, bytes, alignment);
+    if (!p) [[unlikely]]
+        throw std::bad_alloc();
     return p;
 }
 
-void pool_resource::deallocate_large(void* p, std::size_t bytes, std::size_t alignment) noexcept {
-    detail::deallocate_large(*engine_, p, bytes, alignment);
+void pool_resource::deallocate_class(std::uint32_t size_class, void* p, std::size_t bytes,
+                                     std::size_t alignment) noexcept {
+    if (size_class < class_count_) [[likely]]
+        detail::deallocate(*engine_, index_, size_class, p);
+    else
+        detail::deallocate_large(*engine_, p, bytes, alignment);
 }
-
-void detail::throw_bad_alloc() { throw std::bad_alloc(); }
 
 pool_resource& default_pool() {
     alignas(pool_resource) static std::byte place[sizeof(pool_resource)];

@@ -23,9 +23,6 @@ namespace tidepool::inline TIDEPOOL_ABI {
 
 namespace detail {
 
-// The default pool's index; no other pool is given it.
-inline constexpr std::uint32_t default_index = 1;
-
 template <class T>
 constexpr std::size_t array_bytes(std::size_t n) {
     if (n > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
@@ -48,21 +45,19 @@ public:
     [[nodiscard]] T* allocate(std::size_t n) {
         const std::size_t bytes = detail::array_bytes<T>(n);
         const std::uint32_t size_class = detail::size_class_of(bytes, alignof(T));
-        if constexpr (!detail::always_slow)
-            if (size_class != detail::no_size_class) [[likely]]
-                if (void* block = detail::take(detail::default_index, size_class)) [[likely]]
-                    return static_cast<T*>(block);
-        return static_cast<T*>(detail::default_allocate(size_class, bytes, alignof(T)));
+        const auto otherwise = [&] { return detail::default_allocate(size_class, bytes, alignof(T)); };
+        if (size_class == detail::no_size_class) [[unlikely]]
+            return static_cast<T*>(otherwise());
+        return static_cast<T*>(detail::take_or(detail::default_index, size_class, otherwise));
     }
 
     void deallocate(T* p, std::size_t n) noexcept {
         const std::size_t bytes = n * sizeof(T);
         const std::uint32_t size_class = detail::size_class_of(bytes, alignof(T));
-        if constexpr (!detail::always_slow)
-            if (size_class != detail::no_size_class) [[likely]]
-                if (detail::give(detail::default_index, size_class, p)) [[likely]]
-                    return;
-        detail::default_deallocate(size_class, p, bytes, alignof(T));
+        const auto otherwise = [&] { detail::default_deallocate(size_class, p, bytes, alignof(T)); };
+        if (size_class == detail::no_size_class) [[unlikely]]
+            return otherwise();
+        detail::give_or(detail::default_index, size_class, p, otherwise);
     }
 
     friend constexpr bool operator==(const allocator&, const allocator&) noexcept { return true; }

@@ -25,8 +25,6 @@ namespace detail {
 void* default_allocate(std::uint32_t size_class, std::size_t bytes, std::size_t alignment);
 void default_deallocate(std::uint32_t size_class, void* p, std::size_t bytes, std::size_t alignment) noexcept;
 
-[[noreturn]] void throw_bad_alloc();
-
 }  // namespace detail
 
 // Memory of any size and alignment, from any number of threads; a block may be freed by another thread than took it.
@@ -92,28 +90,19 @@ private:
     pool_resource(const pool_options& options, tidepool::upstream from, maker make);
 
     // With the size class known; size_class may be no_size_class. The first throws std::bad_alloc.
-    [[nodiscard]] void* allocate_class(std::uint32_t size_class, std::size_t bytes, std::size_t alignment) {
-        if (size_class >= class_count_) [[unlikely]]
-            return allocate_large(bytes, alignment);
-        void* block = detail::allocate(*engine_fast_, index_, size_class);
-        if (!block) [[unlikely]]
-            detail::throw_bad_alloc();
-        return block;
-    }
-    void deallocate_class(std::uint32_t size_class, void* p, std::size_t bytes, std::size_t alignment) noexcept {
-        if (size_class >= class_count_) [[unlikely]]
-            return deallocate_large(p, bytes, alignment);
-        detail::deallocate(*engine_fast_, index_, size_class, p);
-    }
-    [[gnu::cold, gnu::noinline]] void* allocate_large(std::size_t bytes, std::size_t alignment);
-    [[gnu::cold, gnu::noinline]] void deallocate_large(void* p, std::size_t bytes, std::size_t alignment) noexcept;
+    [[nodiscard]] void* allocate_class(std::uint32_t size_class, std::size_t bytes, std::size_t alignment);
+    void deallocate_class(std::uint32_t size_class, void* p, std::size_t bytes, std::size_t alignment) noexcept;
+
+    // What is not a private hit of an ordinary request.
+    [[gnu::noinline]] void* allocate_otherwise(std::size_t bytes, std::size_t alignment);
+    [[gnu::noinline]] void deallocate_otherwise(void* p, std::size_t bytes, std::size_t alignment) noexcept;
 
     pool_options options_;
     tidepool::upstream upstream_;
     detail::pool_ptr engine_;
 
-    // Fixed at construction, read by every call; the engine's address without the owning pointer around it.
-    detail::pool* engine_fast_;
+    // Fixed at construction, read by every call.
+    std::size_t pooled_bytes_max_;  // the options' largest_required_pool_block
     std::uint32_t index_;
     std::uint32_t class_count_;
 };

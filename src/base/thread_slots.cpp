@@ -6,17 +6,29 @@
 #include <bit>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 
 #include "base/arena.hpp"
 #include "base/stable_table.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI::detail {
 
-constinit local closed_local(true);
+namespace {
+
+template <std::size_t... I>
+constexpr std::array<magazine*, sizeof...(I)> all_no_magazine(std::index_sequence<I...>) noexcept {
+    return {((void)I, &no_magazine)...};
+}
+
+}  // namespace
+
+constinit std::array<magazine*, size_class_count> closed_magazines =
+    all_no_magazine(std::make_index_sequence<size_class_count>());
 
 namespace {
 
-// Stand-ins that no thread owns. All their entries are the closed local, so nobody ever writes to them.
+// Stand-ins that no thread owns. All their doors lead to themselves, closed; a fast path that passes through stores the
+// value that is there already.
 constinit thread_slot not_yet;
 constinit thread_slot joining;
 constinit thread_slot exited;
@@ -110,7 +122,8 @@ void on_exit(void (*leave)(thread_slot&)) noexcept {
 void forget(std::uint32_t pool_index) noexcept {
     table& t = slots();
     std::scoped_lock hold(t.lock);
-    for (std::uint32_t i = 0; i < t.count; ++i) t.slots.get(i)->locals[pool_index] = &closed_local;
+    for (std::uint32_t i = 0; i < t.count; ++i)
+        if (thread_slot* slot = t.slots.get(i)) slot->doors[pool_index].set(*slot);
 }
 
 std::uint32_t count() noexcept {

@@ -1,25 +1,32 @@
 // The private hit, inlined into the faces: what a thread does when its own magazine has what it wants.
 //
-// Who calls it: the faces only. Everything that is not a private hit ends in one of the two slow functions at the
-// foot, which live in src/pool.cpp.
+// Who calls it: the faces only. Everything that is not a private hit ends in one of the two slow functions at the foot,
+// which live in src/pool.cpp.
 //
-// Which thread may do what: a local belongs to the one thread whose slot it hangs from, its owner. Only the owner calls
-// take() and give(). Another thread, the visitor, may look inside after it has set `stop`, made one membarrier and
-// found `inside` clear (src/base/handshake.hpp).
+// Which thread may do what: a local belongs to the one thread in whose table its door stands, its owner. Only the owner
+// goes through the door. Another thread, the visitor, may look inside after it has stopped the local, made one membarrier
+// and found the door unoccupied (src/base/handshake.hpp).
 //
 // Invariants:
-//  1. Between a successful enter() and its leave() no other thread touches `loaded` or a loaded magazine.
-//  2. A magazine holds 0 <= count <= capacity blocks, in blocks()[0 .. count).
-//  3. loaded()[c] is never null: a class that was not used yet has the shared empty magazine of capacity 0, which
-//     both fast paths refuse.
-//  4. thread_slot::locals[i] is never null: where a thread has no local yet it is `closed_local`, which refuses entry.
+//  1. A door leads to the owner's local while the owner is outside, and to the thread's own closed local while it is
+//     inside, or where it has no local yet. A closed local has only no_magazine.
+//  2. While the owner is inside and has seen its real magazines, no other thread touches them.
+//  3. A magazine holds 0 <= count <= capacity blocks, in blocks()[0 .. count).
+//  4. A local's entry for a size class is never null: before its first use it is no_magazine, which has room for nothing,
+//     holds nothing, and so is refused by both fast paths and written by nobody.
+//
+// So one comparison serves for all that can be in the way: an empty magazine, a class or a local that does not exist yet,
+// a visitor, and a signal handler that interrupts the owner inside.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include <tidepool/detail/config.hpp>
+#include <tidepool/detail/size_classes.hpp>
 
 namespace tidepool::inline TIDEPOOL_ABI::detail {
 
@@ -28,126 +35,133 @@ struct local_state;
 
 // An array of block pointers that moves from hand to hand as a whole. It never writes into a block.
 struct magazine {
-    std::uint32_t count = 0;       // blocks held; whoever holds the magazine reads and writes it
-    std::uint32_t capacity = 0;    // fixed when the magazine is made
-    std::uint32_t size_class = 0;  // fixed when the magazine is made
+    std::size_t count = 0;         // blocks held; whoever holds the magazine reads and writes it
+    std::size_t capacity = 0;      // fixed when the magazine is made
     std::uint64_t hits = 0;        // blocks taken while loaded and not yet added to the stats; the holder's
     magazine* next = nullptr;      // link of the list it lies in, while it lies in one
+    std::uint32_t size_class = 0;  // fixed when the magazine is made
 
     void** blocks() noexcept { return reinterpret_cast<void**>(this + 1); }
     bool empty() const noexcept { return count == 0; }
     bool full() const noexcept { return count == capacity; }
 };
 
-// The door of a local. One byte the owner writes, one byte visitors write.
-class gate {
+inline constinit magazine no_magazine;
+
+// What a closed local shows: no_magazine for every class.
+extern constinit std::array<magazine*, size_class_count> closed_magazines;
+
+// One pool's part for one thread slot: the head of it, which is all that a private hit needs. The loaded magazines, one for
+// each size class, stand right behind it.
+struct alignas(apart) local {
+    std::atomic<magazine**> shown;  // own(), or closed_magazines while a visitor is here; written by visitors
+    local_state* state = nullptr;   // the rest, for the slow path (src/local.hpp); fixed
+
+    // Closed for good.
+    constexpr local() noexcept : shown(closed_magazines.data()) {}
+
+    magazine** own() noexcept { return reinterpret_cast<magazine**>(this + 1); }
+
+    // Owner, inside. Acquire: partner of reopen().
+    magazine** magazines() const noexcept { return shown.load(std::memory_order_acquire); }
+
+    // Visitor: asks the owner to stay out. Takes effect at the visitor's next membarrier. Relaxed: the membarrier orders it
+    // before the visitor's look at the door.
+    void stop() noexcept { shown.store(closed_magazines.data(), std::memory_order_relaxed); }
+    // Visitor: lets the owner in again. Release: what the visitor did happens-before the owner's next entry.
+    void reopen() noexcept { shown.store(own(), std::memory_order_release); }
+    // Relaxed: a hint for an owner that waits, or the owner's own last look.
+    bool stopped() noexcept { return shown.load(std::memory_order_relaxed) != own(); }
+};
+
+// Where a thread finds its local of one pool, and where others see whether it is inside.
+class door {
 public:
-    constexpr explicit gate(bool closed = false) noexcept : inside_(closed), stop_(closed) {}
+    constexpr door() noexcept : to_(nullptr) {}
+    constexpr explicit door(local& to) noexcept : to_(&to) {}
 
-    // Owner: pins the local. False where a visitor has stopped it, or where `inside` is set already, which means that
-    // a signal handler interrupted the owner between enter() and leave(). O(1), no locked instruction.
-    bool enter() noexcept {
-        if (inside_.load(std::memory_order_relaxed)) [[unlikely]]  // relaxed: only this thread writes it
-            return false;
-        inside_.store(true, std::memory_order_relaxed);  // relaxed: the visitor's membarrier orders it before the load
-        std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler's half; the membarrier is the processor's
-        if (stop_.load(std::memory_order_acquire)) [[unlikely]] {  // acquire: partner of reopen()
-            leave();
-            return false;
-        }
-        return true;
+    // Owner: pins. Takes its local out of the door and leaves `closed` there, for a signal handler to find. What comes back
+    // is `closed` itself where there is no local, or in such a handler. O(1), no locked instruction.
+    local& enter(local& closed) noexcept {
+        local& mine = *to_.load(std::memory_order_relaxed);  // relaxed: only this thread writes it
+        to_.store(&closed, std::memory_order_relaxed);       // relaxed: the visitor's membarrier orders it before what
+        std::atomic_signal_fence(std::memory_order_seq_cst); // follows; for the compiler the fence does
+        return mine;
     }
-
-    // Owner: unpins. Release: what was done inside happens-before the visitor that then reads `inside` as clear.
-    void leave() noexcept { inside_.store(false, std::memory_order_release); }
-
-    // Visitor: asks the owner to stay out. Takes effect at the visitor's next membarrier.
-    // Relaxed: the membarrier orders it before the load of `inside`.
-    void stop() noexcept { stop_.store(true, std::memory_order_relaxed); }
+    // Owner: unpins. Release: what was done inside happens-before the visitor that then finds the door unoccupied.
+    void leave(local& mine) noexcept { to_.store(&mine, std::memory_order_release); }
 
     // Visitor, after the membarrier: whether the owner is inside. Acquire: partner of leave().
-    bool occupied() const noexcept { return inside_.load(std::memory_order_acquire); }
+    bool occupied(const local& its) const noexcept { return to_.load(std::memory_order_acquire) != &its; }
 
-    // Visitor: lets the owner in again. Release: what the visitor did happens-before the owner's next entry.
-    void reopen() noexcept { stop_.store(false, std::memory_order_release); }
-
-    // Whether a visitor is at the door now. Relaxed: a hint for a thread that waits.
-    bool stopped() const noexcept { return stop_.load(std::memory_order_relaxed); }
+    // A new local, or none any more. The owner, or who knows that the owner is not in this pool.
+    void set(local& to) noexcept { to_.store(&to, std::memory_order_release); }
+    local& get() const noexcept { return *to_.load(std::memory_order_relaxed); }
 
 private:
-    std::atomic<bool> inside_;  // written by the owner, read by visitors
-    std::atomic<bool> stop_;    // written by visitors, read by the owner
+    std::atomic<local*> to_;
 };
 
-// One pool's part for one thread slot: the head of it, which is all that a private hit needs.
-struct alignas(apart) local {
-    detail::gate gate;
-    local_state* state = nullptr;  // the rest, for the slow path (src/local.hpp); fixed
-
-    constexpr explicit local(bool closed = false) noexcept : gate(closed) {}
-
-    // The loaded magazine of each size class; the array stands right behind the local.
-    magazine** loaded() noexcept { return reinterpret_cast<magazine**>(this + 1); }
-};
-
-// Pools with an index below this are found from a thread by one indexed load; later ones by the pool's own table.
+// Pools with an index below this have a door in every thread's table; later ones are looked up on the slow path.
 inline constexpr std::uint32_t direct_pools = 64;
-// The index of pools that came too late for a direct place. Its entry always holds the closed local.
+// The index of pools that came too late for a door. Its door always leads to the closed local.
 inline constexpr std::uint32_t no_index = 0;
+// The default pool's index; no other pool is given it.
+inline constexpr std::uint32_t default_index = 1;
 
-// A thread's place in the process-wide table. Never freed, never moved; recycled when the thread exits.
-struct alignas(apart) thread_slot {
-    local* locals[direct_pools];  // written by the owner, and by a pool's destructor for its own entry
-    std::uint32_t index = 0;      // dense within the process; fixed
-    bool usable = false;          // false for the two stand-ins below; fixed
+// A thread's place in the process-wide table, and its own closed local. Never freed, never moved; recycled when the thread
+// exits. The doors are the thread's to write, and a pool's destructor's for its own one.
+struct thread_slot : local {
+    std::array<door, direct_pools> doors;
+    std::uint32_t index = 0;  // dense within the process; fixed
+    bool usable = false;      // false for stand-ins that no thread owns; fixed
 
-    constexpr thread_slot() noexcept;
-    constexpr thread_slot(std::uint32_t number, bool is_usable) noexcept;
+    constexpr thread_slot() noexcept : thread_slot(0, false) {}
+    constexpr thread_slot(std::uint32_t number, bool is_usable) noexcept : index(number), usable(is_usable) {
+        for (door& each : doors) std::construct_at(&each, *this);
+    }
 };
-
-extern constinit local closed_local;
-
-constexpr thread_slot::thread_slot() noexcept : thread_slot(0, false) {}
-constexpr thread_slot::thread_slot(std::uint32_t number, bool is_usable) noexcept
-    : locals(), index(number), usable(is_usable) {
-    for (local*& entry : locals) entry = &closed_local;
-}
 
 // The calling thread's slot, or a stand-in without locals before its first use and after its exit.
 extern constinit thread_local thread_slot* this_thread __attribute__((tls_model("initial-exec")));
 
-// A private hit, or null. Needs: `index` and `size_class` are valid for the pool. Any thread, for itself.
-inline void* take(std::uint32_t index, std::uint32_t size_class) noexcept {
-    local& mine = *this_thread->locals[index];
-    if (!mine.gate.enter()) [[unlikely]]
-        return nullptr;
-    magazine& m = *mine.loaded()[size_class];
-    std::uint32_t left;
-    if (__builtin_sub_overflow(m.count, 1U, &left)) [[unlikely]] {
-        mine.gate.leave();
-        return nullptr;
+// Builds that check, drop or poison blocks do so in the slow functions and see every block there.
+inline constexpr bool always_slow = hardened || chaotic || poisoning;
+
+// A private hit, or what miss() returns. Needs: `index` and `size_class` are valid for the pool. Any thread, for itself.
+template <class Miss>
+inline void* take_or(std::uint32_t index, std::size_t size_class, Miss miss) {
+    if constexpr (always_slow) return miss();
+    thread_slot& me = *this_thread;
+    local& mine = me.doors[index].enter(me);
+    magazine& m = *mine.magazines()[size_class];
+    std::size_t left;
+    if (__builtin_sub_overflow(m.count, std::size_t{1}, &left)) [[unlikely]] {
+        me.doors[index].leave(mine);
+        return miss();
     }
     m.count = left;
     ++m.hits;
     void* block = m.blocks()[left];
-    mine.gate.leave();
+    me.doors[index].leave(mine);
     return block;
 }
 
-// Puts a block into the private magazine; false where it has no room. As take().
-inline bool give(std::uint32_t index, std::uint32_t size_class, void* block) noexcept {
-    local& mine = *this_thread->locals[index];
-    if (!mine.gate.enter()) [[unlikely]]
-        return false;
-    magazine& m = *mine.loaded()[size_class];
-    const std::uint32_t count = m.count;
-    const bool room = count < m.capacity;
-    if (room) [[likely]] {
-        m.blocks()[count] = block;
-        m.count = count + 1;
+// Puts a block into the private magazine; where that has no room, miss() takes it. As take_or().
+template <class Miss>
+inline void give_or(std::uint32_t index, std::size_t size_class, void* block, Miss miss) noexcept {
+    if constexpr (always_slow) return miss();
+    thread_slot& me = *this_thread;
+    local& mine = me.doors[index].enter(me);
+    magazine& m = *mine.magazines()[size_class];
+    const std::size_t count = m.count;
+    if (count >= m.capacity) [[unlikely]] {
+        me.doors[index].leave(mine);
+        return miss();
     }
-    mine.gate.leave();
-    return room;
+    m.blocks()[count] = block;
+    m.count = count + 1;
+    me.doors[index].leave(mine);
 }
 
 // The rest of the way: own magazines, chain, steal, victim, then the source. Null when the source is exhausted.
@@ -155,21 +169,12 @@ void* allocate_slow(pool& from, std::uint32_t size_class) noexcept;
 // The rest of the way back. Never fails, never asks the upstream for memory.
 void deallocate_slow(pool& to, std::uint32_t size_class, void* block) noexcept;
 
-// Builds that check, drop or poison blocks do so in the slow functions and see every block there.
-inline constexpr bool always_slow = hardened || chaotic || poisoning;
-
 inline void* allocate(pool& from, std::uint32_t index, std::uint32_t size_class) noexcept {
-    if constexpr (!always_slow)
-        if (void* block = take(index, size_class)) [[likely]]
-            return block;
-    return allocate_slow(from, size_class);
+    return take_or(index, size_class, [&] { return allocate_slow(from, size_class); });
 }
 
 inline void deallocate(pool& to, std::uint32_t index, std::uint32_t size_class, void* block) noexcept {
-    if constexpr (!always_slow)
-        if (give(index, size_class, block)) [[likely]]
-            return;
-    deallocate_slow(to, size_class, block);
+    give_or(index, size_class, block, [&] { deallocate_slow(to, size_class, block); });
 }
 
 }  // namespace tidepool::inline TIDEPOOL_ABI::detail

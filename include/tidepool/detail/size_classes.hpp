@@ -47,6 +47,11 @@ inline constexpr auto size_class_table = [] {
     return table;
 }();
 
+// Needs bytes <= pooled_bytes_max.
+constexpr std::size_t size_class_looked_up(std::size_t bytes) noexcept {
+    return size_class_table[(bytes + granule - 1) / granule];
+}
+
 // The class for an over-aligned request (alignment above 16), or no_size_class. O(1): at most seven steps, because
 // every eighth class is a power of two.
 constexpr std::uint32_t size_class_aligned(std::size_t bytes, std::size_t alignment) noexcept {
@@ -64,7 +69,7 @@ constexpr std::uint32_t size_class_of(std::size_t bytes, std::size_t alignment) 
         return size_class_aligned(bytes, alignment);
     if (bytes > pooled_bytes_max) [[unlikely]]
         return no_size_class;
-    return size_class_table[(bytes + granule - 1) / granule];
+    return static_cast<std::uint32_t>(size_class_looked_up(bytes));
 }
 
 }  // namespace tidepool::inline TIDEPOOL_ABI::detail
