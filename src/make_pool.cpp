@@ -10,7 +10,6 @@
 
 #include "pool.hpp"
 
-#include <tidepool/allocator.hpp>
 #include <tidepool/detail/engine.hpp>
 #include <tidepool/detail/size_classes.hpp>
 #include <tidepool/options.hpp>

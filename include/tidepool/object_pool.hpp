@@ -108,7 +108,9 @@ public:
 
     // Destroys idle objects of all threads until at most keep_objects are left. Returns how many were destroyed.
     std::size_t trim(std::size_t keep_objects = 0) noexcept {
-        return detail::trim(*engine_, keep_objects * sizeof(T)) / sizeof(T);
+        constexpr std::size_t most = static_cast<std::size_t>(-1);
+        const std::size_t keep_bytes = keep_objects > most / sizeof(T) ? most : keep_objects * sizeof(T);
+        return detail::trim(*engine_, keep_bytes) / sizeof(T);
     }
 
     // Ages the pool by one tick; objects that nobody took for two ticks are destroyed when it returns.
