@@ -1,0 +1,104 @@
+// Ten thousand live blocks of 16 to 1040 bytes; each step replaces one of them, picked at random, by one of another
+// size and writes one byte into it. With two threads each has its own ten thousand.
+#include <cstdint>
+
+#include "micro/micro.hpp"
+#include "micro/sources.hpp"
+
+namespace bench {
+
+namespace {
+
+constexpr std::uint32_t live_blocks = 10'000;
+constexpr std::uint32_t bytes_min = 16, bytes_max = 1040;
+
+// splitmix64 by Sebastiano Vigna: a few instructions a number, the same sequence for every contestant.
+class dice {
+public:
+    explicit dice(std::uint64_t seed) : state_(seed) {}
+    std::uint64_t roll() {
+        std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+        return z ^ (z >> 31);
+    }
+
+private:
+    std::uint64_t state_;
+};
+
+// 32 random bits, scaled to 0 .. below - 1.
+std::uint32_t scaled(std::uint64_t bits, std::uint32_t below) {
+    return static_cast<std::uint32_t>(((bits & 0xffffffff) * below) >> 32);
+}
+
+struct live_block {
+    void* p = nullptr;
+    std::size_t bytes = 0;
+};
+
+// One thread's blocks, from round to round.
+struct alignas(128) live_set {
+    std::vector<live_block> blocks{live_blocks};
+    dice random{0};
+};
+
+void take(std::pmr::memory_resource* resource, live_block& into, std::uint64_t bits) {
+    into.bytes = bytes_min + scaled(bits, bytes_max - bytes_min + 1);
+    into.p = resource->allocate(into.bytes);
+    *static_cast<volatile unsigned char*>(into.p) = 1;
+}
+
+[[gnu::noinline]] void replace(std::pmr::memory_resource* resource, live_set& live, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const std::uint64_t bits = live.random.roll();
+        live_block& at = live.blocks[scaled(bits >> 32, live_blocks)];
+        resource->deallocate(at.p, at.bytes);
+        take(resource, at, bits);
+    }
+}
+
+// What a subject keeps: the peer, and for each thread its live set.
+struct state {
+    std::unique_ptr<peer> alive;
+    std::pmr::memory_resource* resource;
+    std::vector<live_set> live;
+
+    state(std::unique_ptr<peer> who, unsigned threads)
+        : alive(std::move(who)), resource(opaque(alive->resource())), live(threads) {}
+    state(const state&) = delete;
+    state& operator=(const state&) = delete;
+    ~state() {
+        for (live_set& each : live)
+            for (live_block& b : each.blocks)
+                if (b.p) resource->deallocate(b.p, b.bytes);
+    }
+
+    void run(unsigned thread, std::size_t n) {
+        live_set& mine = live[thread];
+        if (!mine.blocks[0].p) fill(thread, mine);
+        replace(resource, mine, n);
+    }
+
+    // In the first call, which is the calibration's.
+    void fill(unsigned thread, live_set& mine) {
+        mine.random = dice(thread + 1);
+        for (live_block& b : mine.blocks) take(resource, b, mine.random.roll());
+    }
+};
+
+}  // namespace
+
+micro_bench random_bench(unsigned threads) {
+    micro_bench bench{"random", threads, 1, {}};
+    for (const peer_kind& kind : peers())
+        if (threads == 1 || kind.any_thread)
+            bench.candidates.push_back({std::string(kind.who), [kind, threads] {
+                                            auto kept = std::make_shared<state>(kind.make(), threads);
+                                            return subject{
+                                                [kept](unsigned thread, std::size_t n) { kept->run(thread, n); }};
+                                        }});
+    return bench;
+}
+
+}  // namespace bench

@@ -1,0 +1,22 @@
+// What Tidepool is to reach, and whether it did. The numbers are the project's promises to itself, not tests: a bench
+// that misses one says so and goes on.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "support/result.hpp"
+
+namespace bench {
+
+struct target {
+    std::string what;
+    std::string limit;
+    std::string reached;
+    bool ok;
+};
+
+// Those targets whose benches were run.
+std::vector<target> targets_of(const std::vector<result>& results);
+
+}  // namespace bench
