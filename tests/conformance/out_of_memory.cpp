@@ -1,0 +1,163 @@
+// An upstream that runs dry at the worst moment: at every call of a run in turn.
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <memory_resource>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <tidepool/block_pool.hpp>
+#include <tidepool/pool_resource.hpp>
+
+#include "calm.hpp"
+#include "counting_upstream.hpp"
+#include "held_blocks.hpp"
+#include "scale.hpp"
+#include "setups.hpp"
+
+namespace {
+
+using namespace conformance;
+using support::counting_resource;
+using support::counting_upstream;
+using tidepool::pool_resource;
+
+// Containers of many sizes, over-aligned and large requests among them. Throws std::bad_alloc half way or not at all,
+// and gives everything back either way.
+void use(std::pmr::memory_resource& pool) {
+    std::pmr::map<int, std::pmr::string> lines(&pool);
+    std::pmr::list<std::pmr::vector<int>> lists(&pool);
+    for (int i = 0; i < 60; ++i) {
+        lines.emplace(i, std::pmr::string(static_cast<std::size_t>(i) * 29, 'x', &pool));
+        lists.emplace_back(static_cast<std::size_t>(i), i);
+    }
+    std::pmr::vector<std::uint64_t> growing(&pool);
+    for (std::uint64_t i = 0; i < 20'000; ++i) growing.push_back(i);  // from 8 B to 256 KiB
+
+    struct block {
+        std::pmr::memory_resource& home;
+        std::size_t bytes, alignment;
+        void* p = home.allocate(bytes, alignment);
+        ~block() { home.deallocate(p, bytes, alignment); }
+    };
+    std::vector<std::unique_ptr<block>> blocks;
+    for (std::size_t alignment = 32; alignment <= 16'384; alignment *= 2) {
+        blocks.push_back(std::unique_ptr<block>(new block{pool, 3 * alignment / 2, alignment}));
+        CHECK(is_aligned(blocks.back()->p, alignment));
+    }
+    std::uint64_t sum = 0;
+    for (const std::uint64_t each : growing) sum += each;
+    CHECK(sum == 199'990'000);
+    CHECK(lines.at(59).size() == 59 * 29);
+    CHECK(lists.back().back() == 59);
+}
+
+enum class drought { one_call, all_from_then_on };
+
+struct tally {
+    int runs = 0;
+    int failed = 0;  // threw std::bad_alloc
+};
+
+// Fails the n-th call of a run for every n, in steps, until a run does not reach it.
+tally fail_every_call_of_a_run(tidepool::block_source source, drought kind, std::uint64_t step) {
+    tally counted;
+    for (std::uint64_t n = 1;; n += step) {
+        CAPTURE(n);
+        counting_resource upstream;
+        bool reached = false;
+        {
+            pool_resource pool(hand_ticked(source), &upstream);
+            kind == drought::one_call ? upstream.books.fail_at(n) : upstream.books.fail_from(n);
+            try {
+                use(pool);
+            } catch (const std::bad_alloc&) {
+                ++counted.failed;
+            }
+            reached = upstream.books.counted().failures != 0;
+            CHECK(pool.stats().blocks_in_use == 0);
+            CHECK(pool.stats().large_blocks == 0);
+            CHECK(pool.stats().upstream_bytes == upstream.books.counted().bytes_live());
+
+            upstream.books.never_fail();
+            CHECK_NOTHROW(use(pool));
+            CHECK(pool.stats().blocks_in_use == 0);
+            pool.trim();
+            CHECK(upstream.books.balanced());
+        }
+        CHECK(upstream.books.balanced());
+        if (!reached) return counted;
+        ++counted.runs;
+        REQUIRE(n < 100'000);
+    }
+}
+
+TEST_CASE("an upstream that throws at any one call of a run loses nothing, and the pool is whole afterwards") {
+    const tally counted = fail_every_call_of_a_run(tidepool::block_source::spans, drought::one_call, 1);
+    CHECK(counted.runs > 20);
+    // The pool may hand down what is idle and ask again, so that not every refusal reaches the program.
+    CHECK(counted.failed > 0);
+}
+
+TEST_CASE("an upstream that throws from any call of a run on loses nothing, and the pool is whole afterwards") {
+    const tally counted = fail_every_call_of_a_run(tidepool::block_source::spans, drought::all_from_then_on, 1);
+    CHECK(counted.runs > 20);
+    CHECK(counted.failed > counted.runs / 2);
+}
+
+TEST_CASE("a direct pool whose upstream throws loses nothing, and is whole afterwards") {
+    const std::uint64_t step = support::slow_build ? 97 : 7;
+    for (const drought kind : {drought::one_call, drought::all_from_then_on}) {
+        const tally counted = fail_every_call_of_a_run(tidepool::block_source::direct, kind, step);
+        CHECK(counted.runs > 5);
+        // A batch that ends early will do as long as it has one block.
+        CHECK(counted.failed > 0);
+    }
+}
+
+TEST_CASE("what is cached is still handed out when the upstream has no more") {
+    const support::calm quiet;
+    counting_upstream upstream;
+    pool_resource pool(hand_ticked(), upstream);
+    held_blocks held;
+    for (int i = 0; i < 1000; ++i) held.take(pool, 64);
+    held.give_back(pool);
+    upstream.fail_from(1);
+    for (int i = 0; i < 1000; ++i) held.take(pool, 64);
+    CHECK_THROWS_AS(pool.deallocate(pool.allocate(32'768), 32'768), std::bad_alloc);
+    CHECK_THROWS_AS(pool.deallocate(pool.allocate(100'000), 100'000), std::bad_alloc);
+    held.give_back(pool);
+}
+
+TEST_CASE("deallocate never asks the upstream for memory") {
+    for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
+        counting_upstream upstream;
+        pool_resource pool(hand_ticked(source), upstream);
+        held_blocks held;
+        for (int i = 0; i < 5000; ++i) held.take(pool, static_cast<std::size_t>(i) * 8);
+        const std::uint64_t calls = upstream.counted().calls;
+        held.give_back(pool);
+        pool.tick();
+        pool.tick();
+        CHECK(upstream.counted().calls == calls);
+    }
+}
+
+TEST_CASE("a block pool without memory gives null or throws bad_alloc, as asked") {
+    counting_upstream upstream;
+    tidepool::block_pool pool(64, 64, hand_ticked(), upstream);
+    upstream.fail_from(1);
+    CHECK(pool.try_allocate() == nullptr);
+    CHECK_THROWS_AS(pool.deallocate(pool.allocate()), std::bad_alloc);
+    upstream.never_fail();
+    void* block = pool.allocate();
+    CHECK(is_aligned(block, 64));
+    pool.deallocate(block);
+}
+
+}  // namespace

@@ -1,0 +1,92 @@
+// src: address_table.hpp
+#include "address_table.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "scale.hpp"
+#include "seed.hpp"
+#include "threads.hpp"
+
+using tidepool::detail::address_table;
+
+namespace {
+// Addresses as allocators give them: near each other, multiples of 16.
+const void* address(std::uint64_t i) { return reinterpret_cast<const void*>(0x7000'0000'0000 + 16 * i); }
+}  // namespace
+
+TEST_CASE("an empty table knows nothing") {
+    address_table<int> table;
+    CHECK_FALSE(table.get(address(1)).has_value());
+    CHECK_FALSE(table.erase(address(1)).has_value());
+    CHECK(table.update(address(1), [](int* found) { return found == nullptr; }));
+    int used = 0;
+    table.erase_all([&](const void*, int) { ++used; });
+    CHECK(used == 0);
+}
+
+TEST_CASE("a table does what a map does") {
+    address_table<std::uint64_t> table;
+    std::unordered_map<const void*, std::uint64_t> model;
+    support::rng random = support::make_rng();
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < support::scaled(500'000); ++i) {
+        // Few addresses and many erasures, so that chains of neighbours form and gaps are closed, round the end too.
+        const void* p = address(random() % (i % 50'000 < 25'000 ? 200 : 5000));
+        switch (random() % 5) {
+            case 0:
+            case 1:
+                if (!table.set(p, i)) ++wrong;
+                model[p] = i;
+                break;
+            case 2: {
+                const auto got = table.erase(p);
+                const auto there = model.find(p);
+                if (got.has_value() != (there != model.end()) || (got && *got != there->second)) ++wrong;
+                if (there != model.end()) model.erase(there);
+                break;
+            }
+            case 3:
+                table.update(p, [&](std::uint64_t* found) {
+                    if ((found != nullptr) != model.contains(p)) ++wrong;
+                    if (found) *found = model[p] = i;
+                });
+                break;
+            default: {
+                const auto got = table.get(p);
+                const auto there = model.find(p);
+                if (got.has_value() != (there != model.end()) || (got && *got != there->second)) ++wrong;
+            }
+        }
+    }
+    CHECK(wrong == 0);
+    table.erase_all([&](const void* p, std::uint64_t value) {
+        if (const auto there = model.find(p); there != model.end() && there->second == value)
+            model.erase(there);
+        else
+            ++wrong;
+    });
+    CHECK(wrong == 0);
+    CHECK(model.empty());
+    CHECK_FALSE(table.get(address(0)).has_value());
+    CHECK(table.set(address(0), 1));
+    CHECK(table.get(address(0)) == 1);
+}
+
+TEST_CASE("threads find what they have set") {
+    address_table<std::uint64_t> table;
+    std::atomic<std::size_t> wrong{0};
+    support::on_threads(4, [&](std::size_t me) {
+        for (std::uint64_t i = 0; i < support::scaled(50'000); ++i) {
+            const void* p = address(4 * i + me);
+            if (!table.set(p, i)) ++wrong;
+            if (table.get(p) != i) ++wrong;
+            if (i >= 100 && table.erase(address(4 * (i - 100) + me)) != i - 100) ++wrong;
+        }
+    });
+    CHECK(wrong == 0);
+}

@@ -1,0 +1,204 @@
+// include/tidepool/detail/fast_path.hpp with src/base/handshake.hpp: the door, the local behind it, and the private
+// hit.
+#include <tidepool/detail/fast_path.hpp>
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "base/handshake.hpp"
+#include "scale.hpp"
+#include "threads.hpp"
+
+namespace detail = tidepool::detail;
+namespace handshake = tidepool::detail::handshake;
+
+namespace {
+
+// A local with room for a loaded magazine of each class, open.
+struct open_local {
+    detail::local front;
+    std::array<detail::magazine*, detail::size_class_count> loaded;
+    open_local() {
+        loaded.fill(&detail::no_magazine);
+        front.reopen();
+    }
+};
+
+struct small_magazine : detail::magazine {
+    std::array<void*, 4> room{};
+    small_magazine() { capacity = room.size(); }
+};
+
+// The calling thread has this slot for a while, instead of one from the process's table.
+class borrowed_slot {
+public:
+    borrowed_slot() : before_(detail::this_thread) { detail::this_thread = slot_.get(); }
+    ~borrowed_slot() { detail::this_thread = before_; }
+    detail::thread_slot& operator*() { return *slot_; }
+    detail::thread_slot* operator->() { return slot_.get(); }
+
+private:
+    std::unique_ptr<detail::thread_slot> slot_ = std::make_unique<detail::thread_slot>(7, true);
+    detail::thread_slot* before_;
+};
+
+}  // namespace
+
+TEST_CASE("the loaded magazines stand right behind the local") {
+    open_local l;
+    CHECK(l.front.own() == l.loaded.data());
+    CHECK(l.front.magazines() == l.loaded.data());
+    CHECK_FALSE(l.front.stopped());
+}
+
+TEST_CASE("a stopped local shows nothing to take and no room to give") {
+    open_local l;
+    small_magazine m;
+    m.count = 2;
+    l.loaded[3] = &m;
+    l.front.stop();
+    CHECK(l.front.stopped());
+    for (std::size_t c = 0; c < detail::size_class_count; ++c) {
+        CHECK(l.front.magazines()[c]->count == 0);
+        CHECK(l.front.magazines()[c]->capacity == 0);
+    }
+    l.front.reopen();
+    CHECK_FALSE(l.front.stopped());
+    CHECK(l.front.magazines()[3] == &m);
+}
+
+TEST_CASE("a door shows whether its owner is inside, and a handler that interrupts finds it closed") {
+    detail::local closed;
+    open_local l;
+    detail::door d(l.front);
+    CHECK_FALSE(d.occupied(l.front));
+    detail::local& mine = d.enter(closed);
+    CHECK(&mine == &l.front);
+    CHECK(d.occupied(l.front));
+    // A signal handler between the owner's two steps.
+    detail::local& found = d.enter(closed);
+    CHECK(&found == &closed);
+    CHECK(found.magazines()[0]->capacity == 0);
+    d.leave(found);
+    CHECK(d.occupied(l.front));  // it leaves the door as it was
+    d.leave(mine);
+    CHECK_FALSE(d.occupied(l.front));
+    CHECK(&d.get() == &l.front);
+}
+
+TEST_CASE("a new slot has no local in any pool and misses everywhere") {
+    if (detail::always_slow) return;
+    const borrowed_slot slot;
+    int missed = 0;
+    void* const from_elsewhere = &missed;
+    for (std::uint32_t index = 0; index < detail::direct_pools; ++index)
+        for (const std::size_t c : {std::size_t{0}, std::size_t{detail::size_class_count - 1}}) {
+            CHECK(detail::take_or(index, c, [&] { return ++missed, from_elsewhere; }) == from_elsewhere);
+            detail::give_or(index, c, from_elsewhere, [&] { ++missed; });
+        }
+    CHECK(missed == static_cast<int>(detail::direct_pools) * 4);
+}
+
+TEST_CASE("a private hit gives the newest block first and counts, a miss touches nothing") {
+    if (detail::always_slow) return;  // these builds go the slow way
+    borrowed_slot slot;
+    open_local l;
+    small_magazine m;
+    l.loaded[3] = &m;
+    slot->doors[5].set(l.front);
+    std::array<int, 5> blocks{};
+    int missed = 0;
+    const auto give = [&](void* block) { detail::give_or(5, 3, block, [&] { ++missed; }); };
+    const auto take = [&] { return detail::take_or(5, 3, [&]() -> void* { return ++missed, nullptr; }); };
+
+    CHECK(take() == nullptr);
+    CHECK(missed == 1);
+    for (int i = 0; i < 4; ++i) give(&blocks[static_cast<std::size_t>(i)]);
+    CHECK(missed == 1);
+    CHECK(m.full());
+    give(&blocks[4]);
+    CHECK(missed == 2);
+    CHECK(m.count == 4);
+
+    l.front.stop();
+    CHECK(take() == nullptr);
+    give(&blocks[4]);
+    CHECK(missed == 4);
+    CHECK(m.count == 4);
+    CHECK_FALSE(slot->doors[5].occupied(l.front));
+    l.front.reopen();
+
+    for (std::size_t i = 4; i-- > 0;) CHECK(take() == &blocks[i]);
+    CHECK(m.hits == 4);
+    CHECK(take() == nullptr);
+    CHECK(missed == 5);
+    CHECK(m.hits == 4);
+    CHECK(m.count == 0);
+    CHECK(detail::no_magazine.count == 0);
+    CHECK(detail::no_magazine.hits == 0);
+    CHECK_FALSE(slot->doors[5].occupied(l.front));
+}
+
+TEST_CASE("never are an owner and a visitor inside at the same time") {
+    if (!handshake::available()) return;
+    constexpr std::size_t entries = support::scaled(4'000'000), visitors = 2, owners = 2;
+    struct alignas(detail::apart) house {
+        open_local inside;
+        detail::door entrance{inside.front};
+        // Plain on purpose: ThreadSanitizer reports it where door and membarrier do not order one after the other.
+        std::uint64_t a = 0, b = 0;
+    };
+    const auto houses = std::make_unique<std::array<house, owners>>();
+    std::mutex visiting;
+    std::atomic<std::size_t> torn{0}, entered{0}, visited{0}, owners_done{0};
+    support::on_threads(owners + visitors, [&](std::size_t me) {
+        std::size_t times = 0;
+        if (me < owners) {
+            house& home = (*houses)[me];
+            detail::local closed;
+            for (std::size_t i = 0; i < entries; ++i) {
+                detail::local& mine = home.entrance.enter(closed);
+                const bool stopped = mine.magazines() != home.inside.front.own();
+                if (!stopped) {
+                    ++times;
+                    if (home.a != home.b) ++torn;
+                    ++home.a;
+                    std::atomic_signal_fence(std::memory_order_seq_cst);  // or the two become one for the compiler
+                    ++home.b;
+                }
+                home.entrance.leave(mine);
+                if (stopped) std::this_thread::yield();
+            }
+            entered += times;
+            ++owners_done;
+        } else {
+            while (owners_done < owners || times == 0) {
+                const std::lock_guard hold(visiting);
+                for (house& each : *houses) each.inside.front.stop();
+                handshake::barrier();
+                for (house& each : *houses) {
+                    if (!each.entrance.occupied(each.inside.front)) {
+                        ++times;
+                        if (each.a != each.b) ++torn;
+                        each.a += 1000;
+                        std::atomic_signal_fence(std::memory_order_seq_cst);
+                        each.b += 1000;
+                    }
+                    each.inside.front.reopen();
+                }
+            }
+            visited += times;
+        }
+    });
+    CHECK(torn == 0);
+    CHECK(entered > 0);
+    CHECK(visited > 0);
+    CHECK((*houses)[0].a + (*houses)[1].a == entered + 1000 * visited);
+}

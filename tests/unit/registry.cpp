@@ -1,0 +1,193 @@
+// src: registry.hpp
+#include "registry.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "base/thread_slots.hpp"
+#include "scale.hpp"
+#include "threads.hpp"
+
+namespace detail = tidepool::detail;
+namespace registry = tidepool::detail::registry;
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// The times here lie before the process began: its own pools, if any, are not due then and are not disturbed.
+using nanos = std::chrono::nanoseconds;
+
+struct guest final : detail::registrant {
+    std::atomic<std::size_t> ticks{0}, asked{0}, exits{0};
+    std::atomic<nanos::rep> due_at{nanos::max().count()};
+    std::function<void()> on_tick;
+
+    void tick_now() noexcept override {
+        ++ticks;
+        if (on_tick) on_tick();
+    }
+    void tick_if_due(nanos now) noexcept override {
+        ++asked;
+        if (now < due()) return;
+        due_at = nanos::max().count();
+        tick_now();
+    }
+    nanos due() const noexcept override { return nanos(due_at.load()); }
+    void thread_exits(detail::thread_slot&) noexcept override { ++exits; }
+};
+
+// In the registry for as long as it lives.
+struct member {
+    guest who;
+    std::uint32_t index;
+    explicit member(nanos due = nanos::max()) {
+        who.due_at = due.count();
+        index = registry::join(who);
+    }
+    ~member() { registry::leave(who, index); }
+};
+
+}  // namespace
+
+TEST_CASE("places are distinct, never the reserved ones, and free again when left") {
+    std::set<std::uint32_t> first;
+    {
+        std::vector<std::unique_ptr<member>> all;
+        for (int i = 0; i < 20; ++i) {
+            all.push_back(std::make_unique<member>());
+            CHECK(all.back()->index != detail::no_index);
+            CHECK(all.back()->index != detail::default_index);
+            CHECK(all.back()->index < detail::direct_pools);
+            CHECK(first.insert(all.back()->index).second);
+        }
+    }
+    std::set<std::uint32_t> again;
+    std::vector<std::unique_ptr<member>> all;
+    for (int i = 0; i < 20; ++i) {
+        all.push_back(std::make_unique<member>());
+        again.insert(all.back()->index);
+    }
+    CHECK(again == first);
+}
+
+TEST_CASE("who comes when all places are taken has none, and is ticked like the others") {
+    std::vector<std::unique_ptr<member>> all;
+    for (std::uint32_t i = 0; i < 2 * detail::direct_pools; ++i) all.push_back(std::make_unique<member>());
+    CHECK(all.back()->index == detail::no_index);
+    registry::tick_all();
+    for (const auto& each : all) CHECK(each->who.ticks == 1);
+    // A place that becomes free is given to the next who comes.
+    const std::uint32_t freed = all.front()->index;
+    all.front().reset();
+    CHECK(member().index == freed);
+}
+
+TEST_CASE("a tick of all reaches each once") {
+    std::vector<std::unique_ptr<member>> all;
+    for (int i = 0; i < 10; ++i) all.push_back(std::make_unique<member>());
+    for (std::size_t n = 1; n <= 5; ++n) {
+        registry::tick_all();
+        for (const auto& each : all) CHECK(each->who.ticks == n);
+    }
+}
+
+TEST_CASE("one may join and leave while it ticks another, and nobody is passed over or reached twice") {
+    std::unique_ptr<member> late, gone = std::make_unique<member>();
+    member a, b;
+    a.who.on_tick = [&] {
+        gone.reset();
+        if (!late) late = std::make_unique<member>();
+    };
+    registry::tick_all();
+    CHECK(a.who.ticks == 1);
+    CHECK(b.who.ticks == 1);
+    CHECK(!gone);
+    // Joined during the round: reached by this one at most, by the next in any case.
+    CHECK(late->who.ticks <= 1);
+    const std::size_t before = late->who.ticks;
+    registry::tick_all();
+    CHECK(late->who.ticks == before + 1);
+    CHECK(b.who.ticks == 2);
+}
+
+TEST_CASE("only who is due is ticked, and nobody is asked before the first is due") {
+    member early(1ns), later(100ns), never;
+    registry::tick_due(1ns);
+    CHECK(early.who.ticks == 1);
+    CHECK(later.who.ticks == 0);
+    CHECK(never.who.ticks == 0);
+    const std::size_t asked = later.who.asked;
+    registry::tick_due(99ns);
+    CHECK(later.who.asked == asked);  // one comparison, nobody is visited
+    registry::tick_due(100ns);
+    CHECK(later.who.ticks == 1);
+    CHECK(never.who.ticks == 0);
+    member newcomer(101ns);  // who joins is looked at in time, too
+    registry::tick_due(101ns);
+    CHECK(newcomer.who.ticks == 1);
+}
+
+TEST_CASE("leaving waits for the visit under way") {
+    std::atomic<bool> inside{false}, go_on{false}, left{false};
+    auto guest_of_honour = std::make_unique<member>();
+    guest_of_honour->who.on_tick = [&] {
+        inside = true;
+        while (!go_on) std::this_thread::yield();
+    };
+    std::thread ticker([] { registry::tick_all(); });
+    while (!inside) std::this_thread::yield();
+    std::thread leaver([&] {
+        guest_of_honour.reset();
+        left = true;
+    });
+    std::this_thread::sleep_for(20ms);
+    CHECK_FALSE(left);
+    go_on = true;
+    ticker.join();
+    leaver.join();
+    CHECK(left);
+}
+
+TEST_CASE("everyone hears of a thread that exits with a slot") {
+    member a, b;
+    std::thread([] { static_cast<void>(detail::thread_slots::mine()); }).join();
+    CHECK(a.who.exits == 1);
+    CHECK(b.who.exits == 1);
+    std::thread([] {}).join();  // had no slot
+    CHECK(a.who.exits == 1);
+}
+
+TEST_CASE("members come and go while others tick and threads exit") {
+    constexpr std::size_t rounds = support::scaled(3000);
+    member steady;
+    std::atomic<std::size_t> ticks{0};
+    support::on_threads(4, [&](std::size_t me) {
+        for (std::size_t i = 0; i < rounds; ++i) switch (me) {
+                case 0:
+                    registry::tick_all();
+                    ++ticks;
+                    break;
+                case 1:
+                    registry::tick_due(nanos(static_cast<nanos::rep>(i)));
+                    break;
+                case 2: {
+                    member one(nanos(static_cast<nanos::rep>(i))), two;
+                    break;
+                }
+                default:
+                    if (i % 10 == 0) std::thread([] { static_cast<void>(detail::thread_slots::mine()); }).join();
+            }
+    });
+    CHECK(steady.who.ticks == ticks);
+}

@@ -1,0 +1,265 @@
+// src: spans.hpp
+#include "spans.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/arena.hpp"
+#include "base/poison.hpp"
+#include "counting_upstream.hpp"
+#include "died.hpp"
+#include "scale.hpp"
+#include "seed.hpp"
+#include "threads.hpp"
+
+#include <tidepool/detail/size_classes.hpp>
+
+namespace detail = tidepool::detail;
+
+namespace {
+
+constexpr detail::block_sizes all_sizes{.count = detail::size_class_count};
+
+// Spans over an upstream with books.
+struct kit {
+    support::counting_upstream books;
+    detail::arena records;
+    detail::metered_upstream below{tidepool::upstream(books)};
+    detail::spans from{all_sizes, below, records};
+    kit() { REQUIRE(from.set_up()); }
+
+    std::vector<void*> get(std::uint32_t size_class, std::size_t count) {
+        std::vector<void*> blocks(count);
+        blocks.resize(from.refill(size_class, blocks.data(), count));
+        return blocks;
+    }
+    void put(std::uint32_t size_class, std::vector<void*> blocks) {
+        from.drain(size_class, blocks.data(), blocks.size());
+    }
+};
+
+// Writes all over a block that is out.
+void use(void* block, std::size_t bytes, int value) {
+    detail::unpoison(block, bytes);
+    std::memset(block, value, bytes);
+}
+
+}  // namespace
+
+TEST_CASE("a span holds eight blocks or more, wastes little at its end, and its blocks are aligned as their size is") {
+    const auto fits = [](std::size_t block_bytes) {
+        const auto shape = detail::span_shape::of(block_bytes);
+        CAPTURE(block_bytes);
+        CHECK(shape.span_bytes % detail::page_map::page == 0);
+        CHECK(shape.span_bytes > 0);
+        CHECK(shape.blocks * block_bytes <= shape.span_bytes);
+        CHECK((shape.blocks + 1) * block_bytes > shape.span_bytes);
+        CHECK(shape.blocks >= (block_bytes > detail::page_map::page / 2 ? 4 : 8));
+        return shape;
+    };
+    for (std::uint32_t c = 0; c < detail::size_class_count; ++c) {
+        const std::size_t bytes = detail::size_class_bytes(c);
+        const auto shape = fits(bytes);
+        CHECK(shape.span_bytes - shape.blocks * bytes <= shape.span_bytes / 8);
+        CHECK(shape.span_bytes <= 256 * 1024);
+    }
+    // Sizes of block pools: any multiple of 16 up to 1 MiB.
+    for (std::size_t bytes = 16; bytes <= 1024 * 1024; bytes += bytes < 4096 ? 16 : 4096 - 16) fits(bytes);
+}
+
+TEST_CASE("blocks of every class are distinct, aligned, and inside what the upstream gave") {
+    kit k;
+    for (std::uint32_t c = 0; c < detail::size_class_count; ++c) {
+        const std::size_t bytes = detail::size_class_bytes(c);
+        CAPTURE(bytes);
+        const std::size_t count = 2 * detail::span_shape::of(bytes).blocks + 3;
+        std::vector<void*> blocks = k.get(c, count);
+        REQUIRE(blocks.size() == count);
+        const std::set<void*> sorted(blocks.begin(), blocks.end());
+        CHECK(sorted.size() == count);
+        std::size_t crooked = 0, overlapping = 0, strange = 0;
+        const std::byte* end = nullptr;
+        for (void* each : sorted) {
+            use(each, bytes, static_cast<int>(c));
+            crooked += reinterpret_cast<std::uintptr_t>(each) % (bytes & -bytes) != 0;
+            overlapping += end && static_cast<std::byte*>(each) < end;
+            end = static_cast<std::byte*>(each) + bytes;
+            const detail::span* s = detail::page_map::find(end - 1);
+            strange += !s || s->size_class != c || s != detail::page_map::find(each);
+        }
+        CHECK(crooked == 0);
+        CHECK(overlapping == 0);
+        CHECK(strange == 0);
+        k.from.check();
+        k.put(c, blocks);
+        k.from.check();
+        CHECK(k.books.balanced());
+    }
+}
+
+TEST_CASE("a span goes back the moment its last block comes home, and not before") {
+    kit k;
+    const std::uint32_t c = detail::size_class_of(1024, 16);
+    const std::size_t in_span = detail::span_shape::of(1024).blocks;
+    std::vector<void*> blocks = k.get(c, in_span);
+    CHECK(k.books.counted().blocks_live == 1);
+    std::shuffle(blocks.begin(), blocks.end(), support::make_rng());
+    for (std::size_t i = 0; i < in_span; ++i) {
+        CHECK(k.books.counted().blocks_live == 1);
+        k.put(c, {blocks[i]});
+        k.from.check();
+    }
+    CHECK(k.books.counted().blocks_live == 0);
+    CHECK(detail::page_map::find(blocks[0]) == nullptr);
+    CHECK(k.below.held() == 0);
+}
+
+TEST_CASE("blocks that are home are given out before another span is asked for") {
+    kit k;
+    const std::uint32_t c = detail::size_class_of(64, 16);
+    const std::size_t in_span = detail::span_shape::of(64).blocks;
+    std::vector<void*> blocks = k.get(c, 3 * in_span);
+    CHECK(k.books.counted().blocks_live == 3);
+    // Every second block of all three comes home: half of each span is free.
+    std::vector<void*> half, kept;
+    for (std::size_t i = 0; i < blocks.size(); ++i) (i % 2 ? half : kept).push_back(blocks[i]);
+    k.put(c, half);
+    CHECK(k.books.counted().blocks_live == 3);
+    std::vector<void*> again = k.get(c, half.size());
+    CHECK(std::set<void*>(again.begin(), again.end()) == std::set<void*>(half.begin(), half.end()));
+    CHECK(k.books.counted().calls == 3);
+    k.from.check();
+    k.put(c, again);
+    k.put(c, kept);
+    CHECK(k.books.balanced());
+}
+
+TEST_CASE("a fresh span is handed out upwards through memory") {
+    kit k;
+    const std::uint32_t c = detail::size_class_of(128, 16);
+    std::vector<void*> blocks = k.get(c, 64);
+    // A magazine is emptied from its end.
+    CHECK(std::is_sorted(blocks.rbegin(), blocks.rend()));
+    k.put(c, blocks);
+}
+
+TEST_CASE("records of spans are used again") {
+    kit k;
+    const std::uint32_t c = detail::size_class_of(4096, 16);
+    k.put(c, k.get(c, 1000));
+    const std::size_t early = k.records.bytes();
+    for (int round = 0; round < 200; ++round) k.put(c, k.get(c, 1000));
+    CHECK(k.records.bytes() == early);
+    CHECK(k.books.balanced());
+}
+
+TEST_CASE("when the upstream runs dry a refill is short and nothing is lost") {
+    kit k;
+    const std::uint32_t c = detail::size_class_of(2048, 16);
+    const std::size_t in_span = detail::span_shape::of(2048).blocks;
+    k.books.fail_from(3);
+    std::vector<void*> blocks = k.get(c, 5 * in_span);
+    CHECK(blocks.size() == 2 * in_span);
+    CHECK(k.get(c, 1).empty());
+    k.from.check();
+    k.put(c, {blocks.back()});
+    blocks.pop_back();
+    std::vector<void*> one = k.get(c, 2);
+    CHECK(one.size() == 1);
+    k.put(c, one);
+    k.books.never_fail();
+    std::vector<void*> more = k.get(c, 10);
+    CHECK(more.size() == 10);
+    k.put(c, more);
+    k.put(c, blocks);
+    CHECK(k.books.balanced());
+}
+
+TEST_CASE("release_all takes every span back, blocks in use too, and the spans go on") {
+    kit k;
+    for (int round = 0; round < 3; ++round) {
+        for (std::uint32_t c = 0; c < detail::size_class_count; ++c) {
+            std::vector<void*> blocks = k.get(c, 30);
+            CHECK(blocks.size() == 30);
+            blocks.resize(10);
+            k.put(c, blocks);
+        }
+        k.from.check();
+        CHECK(k.from.release_all());
+        k.from.check();
+        CHECK(k.books.balanced());
+        CHECK(k.below.held() == 0);
+    }
+}
+
+TEST_CASE("threads take and give back blocks of all classes, and no block is in two hands") {
+    kit k;
+    constexpr std::size_t threads = 6;
+    std::atomic<std::size_t> spoiled{0};
+    support::on_threads(threads, [&](std::size_t me) {
+        support::rng random = support::make_rng(me);
+        struct batch {
+            std::uint32_t size_class;
+            std::vector<void*> blocks;
+        };
+        std::vector<batch> held;
+        const auto last_word = [](void* block, std::size_t bytes) {
+            return reinterpret_cast<std::uint64_t*>(static_cast<std::byte*>(block) + bytes) - 1;
+        };
+        const auto give_back = [&](std::size_t which) {
+            batch b = std::move(held[which]);
+            held.erase(held.begin() + static_cast<std::ptrdiff_t>(which));
+            for (void* each : b.blocks)
+                if (*last_word(each, detail::size_class_bytes(b.size_class)) != (me << 32 | b.size_class)) ++spoiled;
+            std::shuffle(b.blocks.begin(), b.blocks.end(), random);
+            k.put(b.size_class, b.blocks);
+        };
+        for (std::size_t i = 0; i < support::scaled(20'000); ++i) {
+            if (held.size() > 12 || (!held.empty() && random() % 2)) {
+                give_back(random() % held.size());
+            } else {
+                // Few classes, so that threads meet; small ones and large ones.
+                const auto c = static_cast<std::uint32_t>(random() % 4 * 23);
+                batch b{c, k.get(c, 1 + random() % (c > 60 ? 10 : 200))};
+                for (void* each : b.blocks) {
+                    detail::unpoison(each, detail::size_class_bytes(c));
+                    *last_word(each, detail::size_class_bytes(c)) = me << 32 | c;
+                }
+                held.push_back(std::move(b));
+            }
+            if (i % 500 == 0) k.from.check();
+        }
+        while (!held.empty()) give_back(held.size() - 1);
+    });
+    CHECK(spoiled == 0);
+    k.from.check();
+    CHECK(k.books.balanced());
+}
+
+TEST_CASE("a block that does not belong stops the program with a message that says why") {
+    kit k;
+    const std::uint32_t c = detail::size_class_of(64, 16), other = detail::size_class_of(80, 16);
+    std::vector<void*> blocks = k.get(c, 10);
+    std::vector<void*> others = k.get(other, 10);
+    CHECK(support::died([&] { k.put(other, {blocks[0]}); }).said("wrong size"));
+    CHECK(support::died([&] { k.put(c, {static_cast<std::byte*>(blocks[0]) + 16}); }).said("no block's beginning"));
+    alignas(16) static std::byte foreign[64];
+    CHECK(support::died([&] { k.put(c, {foreign}); }).said("foreign pointer"));
+    CHECK(support::died([&] {
+              k.put(c, {blocks[1]});
+              k.put(c, {blocks[1]});
+          }).said("double free"));
+    kit another;
+    CHECK(support::died([&] { another.put(c, {blocks[2]}); }).said("foreign pointer"));
+    k.put(c, blocks);
+    k.put(other, others);
+    CHECK(k.books.balanced());
+}
