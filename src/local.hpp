@@ -84,8 +84,8 @@ struct alignas(apart) local_state {
 
     // Owner: as the function of chain, with the books kept. Needs m not empty.
     bool push(magazine* m, std::size_t block_bytes, arena& rings, std::uint32_t size_max) noexcept {
-        rack& r = rack_of(m->size_class);
-        const std::size_t count = m->count;  // once pushed, a thief may have it
+        rack& r = rack_of(m->size_class());
+        const std::size_t count = m->count();  // once pushed, a thief may have it
         if (!r.young_chain().push_head(m, rings, size_max)) return false;
         r.chained_blocks.add(count);
         chained_bytes += count * block_bytes;
@@ -95,8 +95,8 @@ struct alignas(apart) local_state {
     // Owner: the books after a pop of its own.
     magazine* taken(magazine* m, std::size_t block_bytes) noexcept {
         if (m) {
-            rack_of(m->size_class).chained_blocks.subtract(m->count);
-            chained_bytes -= m->count * block_bytes;
+            rack_of(m->size_class()).chained_blocks.subtract(m->count());
+            chained_bytes -= m->count() * block_bytes;
         }
         return m;
     }
@@ -104,8 +104,8 @@ struct alignas(apart) local_state {
     // Any thread: the books after a pop from the tail. Relaxed: sums, read when all is still.
     magazine* stolen(magazine* m, std::size_t block_bytes) noexcept {
         if (m) {
-            rack_of(m->size_class).stolen_blocks.fetch_add(m->count, std::memory_order_relaxed);
-            stolen_bytes.fetch_add(m->count * block_bytes, std::memory_order_relaxed);
+            rack_of(m->size_class()).stolen_blocks.fetch_add(m->count(), std::memory_order_relaxed);
+            stolen_bytes.fetch_add(m->count() * block_bytes, std::memory_order_relaxed);
         }
         return m;
     }

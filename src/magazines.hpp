@@ -74,12 +74,7 @@ public:
     magazine* take(arena& records) noexcept {
         if (!empties_.seems_empty())
             if (magazine* m = empties_.pop()) return m;
-        magazine* m = records.make<magazine>(capacity_ * sizeof(void*));
-        if (m) {
-            m->capacity = capacity_;
-            m->size_class = size_class_;
-        }
-        return m;
+        return records.make<magazine>(capacity_ * sizeof(void*), size_class_, capacity_);
     }
 
     // Needs: `m` is empty and came from here. Any thread.

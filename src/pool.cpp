@@ -126,15 +126,16 @@ local_state* pool::add_part(thread_slot& slot) noexcept {
     const std::uint32_t classes = plan_.sizes.count;
     const std::uint32_t number = parts_.load(std::memory_order_relaxed);  // relaxed: written under growing_ only
     door* entrance = index_ != no_index ? &slot.doors[index_] : nullptr;
-    auto* front = records_.make<local>(classes * sizeof(magazine*));
+    // A magazine for each class there can be, not only for the pool's: a request above its largest block is then a miss like
+    // any other. A pool of one size needs one.
+    const std::uint32_t shown = plan_.sizes.only ? 1 : size_class_count;
+    auto* front = records_.make<local>(shown * sizeof(magazine*));
     if (!front) return nullptr;
     auto* part = records_.make<local_state>(classes * sizeof(rack), front, entrance, number,
                                             epoch_.load(std::memory_order_relaxed));
     if (!part) return nullptr;
-    for (std::uint32_t c = 0; c < classes; ++c) {
-        front->own()[c] = &no_magazine;
-        ::new (&part->rack_of(c)) rack;
-    }
+    std::fill_n(front->own(), shown, &no_magazine);
+    for (std::uint32_t c = 0; c < classes; ++c) ::new (&part->rack_of(c)) rack;
     front->state = part;
     front->reopen();
     if (!by_number_.set(number, part, records_) || !by_slot_.set(slot.index, part, records_)) return nullptr;
@@ -207,8 +208,7 @@ void* pool::take_private(local_state& mine, std::uint32_t size_class) noexcept {
         loaded = r.spare;
         r.spare = is_real(old) ? old : nullptr;
     }
-    ++loaded->hits;
-    return loaded->blocks()[--loaded->count];
+    return loaded->hit();
 }
 
 void* pool::take_chain(local_state& mine, std::uint32_t size_class) noexcept {
@@ -250,7 +250,7 @@ void* pool::take_victim(local_state& mine, std::uint32_t size_class) noexcept {
 
 // Takes one block and loads the rest.
 void* pool::take_from(local_state& mine, magazine* m) noexcept {
-    void* block = m->blocks()[--m->count];
+    void* block = m->pop();
     load(mine, m);
     return block;
 }
@@ -258,7 +258,7 @@ void* pool::take_from(local_state& mine, magazine* m) noexcept {
 // Makes `m` the loaded magazine. The one before it becomes the spare if it can, so that a program that swings around a
 // boundary finds it; empties beyond that go to the shared stock.
 void pool::load(local_state& mine, magazine* m) noexcept {
-    const std::uint32_t size_class = m->size_class;
+    const std::uint32_t size_class = m->size_class();
     depot& d = depot_of(size_class);
     rack& r = mine.rack_of(size_class);
     magazine* old = std::exchange(mine.loaded(size_class), m);
@@ -301,7 +301,7 @@ std::uint32_t pool::next_refill(local_state& mine, std::uint32_t size_class) noe
 // New: fills the magazine in one batch and takes the first block. When the source has nothing, the idle blocks of all
 // threads go back to it and it is asked once more.
 void* pool::refill(local_state& mine, magazine* m, std::uint32_t wanted) noexcept {
-    const std::uint32_t size_class = m->size_class;
+    const std::uint32_t size_class = m->size_class();
     depot& d = depot_of(size_class);
     std::size_t got = get_blocks(size_class, m->blocks(), wanted);
     if (got == 0 && trim(0) > 0) got = get_blocks(size_class, m->blocks(), 1);
@@ -310,8 +310,8 @@ void* pool::refill(local_state& mine, magazine* m, std::uint32_t wanted) noexcep
         return nullptr;
     }
     mine.rack_of(size_class).refills.add(1);
-    m->count = got - 1;
-    void* block = m->blocks()[m->count];
+    m->set_count(got);
+    void* block = m->pop();
     install(mine, m);
     return block;
 }
@@ -323,9 +323,9 @@ void pool::install(local_state& mine, magazine* m) noexcept {
         leave(mine);
         return;
     }
-    return_blocks(m->size_class, m->blocks(), m->count);
-    m->count = 0;
-    depot_of(m->size_class).stock.put(m);
+    return_blocks(m->size_class(), m->blocks(), m->count());
+    m->set_count(0);
+    depot_of(m->size_class()).stock.put(m);
 }
 
 // ---- the way back --------------------------------------------------------------------------------------------------
@@ -361,7 +361,7 @@ bool pool::give_private(local_state& mine, std::uint32_t size_class, void* block
         loaded = r.spare;
         r.spare = is_real(old) ? old : nullptr;
     }
-    loaded->blocks()[loaded->count++] = block;
+    loaded->push(block);
     return true;
 }
 
@@ -371,7 +371,7 @@ bool pool::give_chain(local_state& mine, std::uint32_t size_class, void* block) 
     depot& d = depot_of(size_class);
     rack& r = mine.rack_of(size_class);
     if (r.spare) {
-        const std::size_t bytes = r.spare->count * d.block_bytes;
+        const std::size_t bytes = r.spare->count() * d.block_bytes;
         if (mine.bytes_chained() + bytes > plan_.local_bytes_max) return false;
         if (!mine.push(r.spare, d.block_bytes, records_, d.chain_max)) return false;
         r.spare = nullptr;
@@ -379,7 +379,7 @@ bool pool::give_chain(local_state& mine, std::uint32_t size_class, void* block) 
     }
     magazine* fresh = d.stock.take(records_);
     if (!fresh) return false;
-    fresh->blocks()[fresh->count++] = block;
+    fresh->push(block);
     load(mine, fresh);
     return true;
 }
@@ -398,12 +398,12 @@ magazine* pool::detach_full(local_state& mine, std::uint32_t size_class) noexcep
 
 // Hands a full magazine down and loads it again, empty but for the one block.
 void pool::spill(local_state& mine, magazine* full, void* block) noexcept {
-    rack& r = mine.rack_of(full->size_class);
+    rack& r = mine.rack_of(full->size_class());
     r.spills.add(1);
-    r.spilled_blocks.add(full->count);
-    return_blocks(full->size_class, full->blocks(), full->count);
-    full->blocks()[0] = block;
-    full->count = 1;
+    r.spilled_blocks.add(full->count());
+    return_blocks(full->size_class(), full->blocks(), full->count());
+    full->set_count(0);
+    full->push(block);
     install(mine, full);
 }
 
@@ -469,7 +469,7 @@ void pool::return_blocks(std::uint32_t size_class, void** blocks, std::size_t co
 
 // By an owner inside or a visitor, where the source may not be called: the magazine waits for the next who is outside.
 void pool::send_down(magazine* m) noexcept {
-    depot_of(m->size_class).outgoing.fetch_add(m->count, std::memory_order_relaxed);
+    depot_of(m->size_class()).outgoing.fetch_add(m->count(), std::memory_order_relaxed);
     outgoing_.push(m);
 }
 
@@ -479,10 +479,11 @@ std::size_t pool::drain_outgoing(std::size_t magazines_max) noexcept {
     for (std::size_t i = 0; i < magazines_max; ++i) {
         magazine* m = outgoing_.pop();
         if (!m) break;
-        depot& d = depot_of(m->size_class);
-        bytes += m->count * d.block_bytes;
-        return_blocks(m->size_class, m->blocks(), m->count);
-        d.outgoing.fetch_sub(std::exchange(m->count, 0), std::memory_order_relaxed);
+        depot& d = depot_of(m->size_class());
+        bytes += m->count() * d.block_bytes;
+        return_blocks(m->size_class(), m->blocks(), m->count());
+        d.outgoing.fetch_sub(m->count(), std::memory_order_relaxed);
+        m->set_count(0);
         d.stock.put(m);
     }
     return bytes;
@@ -626,8 +627,8 @@ std::uint64_t pool::count_cached(std::uint64_t* blocks_by_class, std::uint64_t& 
     visit_all([&](local_state& part) {
         for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) {
             const magazine* spare = part.rack_of(c).spare;
-            blocks_by_class[c] += part.loaded(c)->count + (spare ? spare->count : 0);
-            private_hits += part.loaded(c)->hits;
+            blocks_by_class[c] += part.loaded(c)->count() + (spare ? spare->count() : 0);
+            private_hits += part.loaded(c)->hits();
         }
     });
     std::uint64_t bytes = 0;
@@ -651,7 +652,7 @@ std::size_t pool::trim(std::size_t keep_bytes) noexcept {
         std::uint64_t hits = 0;
         std::uint64_t cached = count_cached(blocks.data(), hits);
         const auto down = [&](magazine* m) {
-            const std::uint64_t bytes = m->count * depot_of(m->size_class).block_bytes;
+            const std::uint64_t bytes = m->count() * depot_of(m->size_class()).block_bytes;
             cached -= std::min(bytes, cached);
             send_down(m);
         };
@@ -694,8 +695,8 @@ void pool::release() noexcept {
         return;
     }
     while (magazine* m = outgoing_.pop()) {
-        m->count = 0;
-        depot_of(m->size_class).stock.put(m);
+        m->set_count(0);
+        depot_of(m->size_class()).stock.put(m);
     }
     for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) {
         depot& d = depot_of(c);

@@ -35,7 +35,6 @@ pool_resource::pool_resource(const pool_options& options, tidepool::upstream fro
     : options_(options),
       upstream_(from),
       engine_(make(options_, upstream_)),
-      pooled_bytes_max_(options_.largest_required_pool_block),
       index_(detail::pool_index(*engine_)),
       class_count_(detail::pool_class_count(*engine_)) {}
 
@@ -47,7 +46,7 @@ void pool_resource::tick() noexcept { detail::tick(*engine_); }
 tidepool::stats pool_resource::stats() const noexcept { return detail::snapshot(*engine_); }
 
 void* pool_resource::do_allocate(std::size_t bytes, std::size_t alignment) {
-    if (alignment > detail::granule || bytes > pooled_bytes_max_) [[unlikely]]
+    if (alignment > detail::granule || bytes > detail::pooled_bytes_max) [[unlikely]]
         return allocate_otherwise(bytes, alignment);
     return detail::take_or(index_, detail::size_class_looked_up(bytes),
                            [&] { return allocate_otherwise(bytes, alignment); });
@@ -56,7 +55,7 @@ void* pool_resource::do_allocate(std::size_t bytes, std::size_t alignment) {
 void pool_resource::do_deallocate(void* p, std::size_t bytes, std::size_t alignment) {
     if (!p) [[unlikely]]
         return;
-    if (alignment > detail::granule || bytes > pooled_bytes_max_) [[unlikely]]
+    if (alignment > detail::granule || bytes > detail::pooled_bytes_max) [[unlikely]]
         return deallocate_otherwise(p, bytes, alignment);
     detail::give_or(index_, detail::size_class_looked_up(bytes), p,
                     [&] { deallocate_otherwise(p, bytes, alignment); });

@@ -19,8 +19,7 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 
 // Owner. Adds the hits of a magazine that leaves the private part to the books.
 inline void fold_hits(rack& r, magazine& m) noexcept {
-    r.hits_private.add(m.hits);
-    m.hits = 0;
+    r.hits_private.add(m.take_hits());
 }
 
 // Owner. Empties the private part of one size class: each magazine that holds something goes to keep(m), each other one

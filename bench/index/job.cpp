@@ -1,12 +1,10 @@
 #include "index/job.hpp"
 
 #include <chrono>
-#include <functional>
 #include <list>
 #include <optional>
 #include <string_view>
 #include <thread>
-#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -29,25 +27,13 @@ struct file_hits {
     file_hits(const file_hits& other, allocator from) : file(other.file), offsets(other.offsets, from) {}
 };
 
-// Not noexcept on purpose: libstdc++ then keeps each key's hash in its node, as it does for std::hash<std::string>.
-struct word_hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view word) const { return std::hash<std::string_view>()(word); }
-};
-
 // The files of a word rise from the front of its list to the back.
 using postings = std::pmr::list<file_hits>;
-using inverted_index = std::pmr::unordered_map<std::pmr::string, postings, word_hash, std::equal_to<>>;
-
-postings& postings_of(inverted_index& index, std::string_view word) {
-    const auto found = index.find(word);
-    if (found != index.end()) return found->second;
-    return index.emplace(std::piecewise_construct, std::forward_as_tuple(word), std::tuple<>()).first->second;
-}
+using inverted_index = std::pmr::unordered_map<std::pmr::string, postings>;
 
 void add_file(inverted_index& index, std::uint32_t file, std::string_view text) {
     for_each_word(text, [&](std::string_view word, std::uint32_t offset) {
-        postings& hits = postings_of(index, word);
+        postings& hits = index[std::pmr::string(word, index.get_allocator())];
         if (hits.empty() || hits.back().file != file) hits.emplace_back(file);
         hits.back().offsets.push_back(offset);
     });
@@ -71,7 +57,7 @@ std::uint64_t merge(inverted_index& whole, inverted_index& part) {
     std::uint64_t positions = 0;
     while (!part.empty()) {
         const auto word = part.begin();
-        postings& into = postings_of(whole, word->first);
+        postings& into = whole[word->first];
         for (const file_hits& hits : word->second) {
             into.emplace_back(hits);
             positions += hits.offsets.size();

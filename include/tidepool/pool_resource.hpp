@@ -102,7 +102,6 @@ private:
     detail::pool_ptr engine_;
 
     // Fixed at construction, read by every call.
-    std::size_t pooled_bytes_max_;  // the options' largest_required_pool_block
     std::uint32_t index_;
     std::uint32_t class_count_;
 };

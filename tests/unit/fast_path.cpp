@@ -33,7 +33,7 @@ struct open_local {
 
 struct small_magazine : detail::magazine {
     std::array<void*, 4> room{};
-    small_magazine() { capacity = room.size(); }
+    small_magazine() : magazine(0, 4) {}
 };
 
 // The calling thread has this slot for a while, instead of one from the process's table.
@@ -61,13 +61,13 @@ TEST_CASE("the loaded magazines stand right behind the local") {
 TEST_CASE("a stopped local shows nothing to take and no room to give") {
     open_local l;
     small_magazine m;
-    m.count = 2;
+    m.set_count(2);
     l.loaded[3] = &m;
     l.front.stop();
     CHECK(l.front.stopped());
     for (std::size_t c = 0; c < detail::size_class_count; ++c) {
-        CHECK(l.front.magazines()[c]->count == 0);
-        CHECK(l.front.magazines()[c]->capacity == 0);
+        CHECK(l.front.magazines()[c]->count() == 0);
+        CHECK(l.front.magazines()[c]->capacity() == 0);
     }
     l.front.reopen();
     CHECK_FALSE(l.front.stopped());
@@ -85,7 +85,7 @@ TEST_CASE("a door shows whether its owner is inside, and a handler that interrup
     // A signal handler between the owner's two steps.
     detail::local& found = d.enter(closed);
     CHECK(&found == &closed);
-    CHECK(found.magazines()[0]->capacity == 0);
+    CHECK(found.magazines()[0]->capacity() == 0);
     d.leave(found);
     CHECK(d.occupied(l.front));  // it leaves the door as it was
     d.leave(mine);
@@ -125,24 +125,24 @@ TEST_CASE("a private hit gives the newest block first and counts, a miss touches
     CHECK(m.full());
     give(&blocks[4]);
     CHECK(missed == 2);
-    CHECK(m.count == 4);
+    CHECK(m.count() == 4);
 
     l.front.stop();
     CHECK(take() == nullptr);
     give(&blocks[4]);
     CHECK(missed == 4);
-    CHECK(m.count == 4);
+    CHECK(m.count() == 4);
     CHECK_FALSE(slot->doors[5].occupied(l.front));
     l.front.reopen();
 
     for (std::size_t i = 4; i-- > 0;) CHECK(take() == &blocks[i]);
-    CHECK(m.hits == 4);
+    CHECK(m.hits() == 4);
     CHECK(take() == nullptr);
     CHECK(missed == 5);
-    CHECK(m.hits == 4);
-    CHECK(m.count == 0);
-    CHECK(detail::no_magazine.count == 0);
-    CHECK(detail::no_magazine.hits == 0);
+    CHECK(m.hits() == 4);
+    CHECK(m.count() == 0);
+    CHECK(detail::no_magazine.count() == 0);
+    CHECK(detail::no_magazine.hits() == 0);
     CHECK_FALSE(slot->doors[5].occupied(l.front));
 }
 

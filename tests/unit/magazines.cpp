@@ -16,7 +16,7 @@
 namespace detail = tidepool::detail;
 
 TEST_CASE("the magazine of an unused class takes nothing and gives nothing") {
-    CHECK(detail::no_magazine.capacity == 0);
+    CHECK(detail::no_magazine.capacity() == 0);
     CHECK(detail::no_magazine.empty());
     CHECK(detail::no_magazine.full());
     CHECK_FALSE(detail::is_real(&detail::no_magazine));
@@ -49,8 +49,9 @@ TEST_CASE("a shared list loses and doubles nothing between threads") {
             detail::magazine* m = list.pop();
             if (!m) continue;
             // Plain: whoever popped it has it alone, and the lock orders one holder after the other.
-            if (m->count++ != 0) ++held_twice;
-            --m->count;
+            if (!m->empty()) ++held_twice;
+            m->set_count(1);
+            m->set_count(0);
             list.push(m);
         }
     });
@@ -70,14 +71,14 @@ TEST_CASE("the stock gives empties of its capacity with room for as many blocks"
         detail::magazine* m = stock.take(records);
         REQUIRE(m);
         CHECK(m->empty());
-        CHECK(m->capacity == 256);
-        CHECK(m->size_class == 5);
-        for (std::uint32_t k = 0; k < m->capacity; ++k) m->blocks()[k] = m;  // asan and the neighbours would notice
+        CHECK(m->capacity() == 256);
+        CHECK(m->size_class() == 5);
+        for (std::uint32_t k = 0; k < m->capacity(); ++k) m->blocks()[k] = m;  // asan and the neighbours would notice
         got.push_back(m);
     }
     CHECK(std::set<detail::magazine*>(got.begin(), got.end()).size() == got.size());
     for (detail::magazine* m : got)
-        for (std::uint32_t k = 0; k < m->capacity; ++k) REQUIRE(m->blocks()[k] == m);
+        for (std::uint32_t k = 0; k < m->capacity(); ++k) REQUIRE(m->blocks()[k] == m);
     for (detail::magazine* m : got) stock.put(m);
     std::set<detail::magazine*> again;
     for (int i = 0; i < 100; ++i) again.insert(stock.take(records));

@@ -44,7 +44,7 @@ struct kit {
 
     detail::magazine* with(std::uint32_t blocks) {
         detail::magazine* m = stock.take(records);
-        m->count = blocks;
+        m->set_count(blocks);
         return m;
     }
     bool push(detail::magazine* m) { return part->push(m, block_bytes, records, size_max); }
@@ -81,18 +81,18 @@ TEST_CASE("what is young becomes the victim at the first tick and goes down at t
 
 TEST_CASE("the private magazines age with the chain, and empty ones are given up") {
     kit k;
-    detail::magazine* loaded = k.with(3);
+    detail::magazine* loaded = k.with(10);
     detail::magazine* spare = k.with(16);
-    loaded->hits = 7;
-    spare->hits = 1;
+    for (int i = 0; i < 7; ++i) loaded->hit();
+    spare->hit();
     k.part->loaded(size_class) = loaded;
     k.rack().spare = spare;
     CHECK(k.rotate());
     CHECK_FALSE(detail::is_real(k.part->loaded(size_class)));
     CHECK(k.rack().spare == nullptr);
-    CHECK(k.blocks_by_the_books() == 19);
+    CHECK(k.blocks_by_the_books() == 18);
     CHECK(k.rack().hits_private.get() == 8);
-    CHECK(loaded->hits == 0);
+    CHECK(loaded->hits() == 0);
     CHECK(k.gone.empty());
 
     k.part->loaded(size_class) = k.with(0);
@@ -121,7 +121,7 @@ TEST_CASE("a magazine the chain has no room for goes down at once instead of bei
     k.part->loaded(size_class) = k.with(5);
     CHECK(k.rotate(8));
     CHECK(k.gone.size() == 1);
-    CHECK(k.gone[0]->count == 5);
+    CHECK(k.gone[0]->count() == 5);
     CHECK(k.blocks_by_the_books() == held);
     CHECK_FALSE(k.rotate(8));
     CHECK(k.gone.size() == held);
@@ -138,14 +138,14 @@ TEST_CASE("a class that rests asks for less when it wakes") {
 
 TEST_CASE("other classes are left alone") {
     kit k;
-    detail::magazine other_loaded;
-    other_loaded.count = other_loaded.capacity = 1;
+    detail::magazine other_loaded(0, 1);
+    other_loaded.set_count(1);
     k.part->loaded(0) = &other_loaded;
     k.push(k.with(1));
     k.rotate();
     k.rotate();
     CHECK(k.part->loaded(0) == &other_loaded);
-    CHECK(other_loaded.count == 1);
+    CHECK(other_loaded.count() == 1);
     CHECK_FALSE(detail::is_real(k.part->loaded(2)));
 }
 
@@ -161,9 +161,9 @@ TEST_CASE("the books of a local hold with thieves at both generations") {
             while (!over)
                 for (auto generation : {&detail::rack::young_chain, &detail::rack::victim})
                     if (detail::magazine* m = k.part->stolen((k.rack().*generation)().pop_tail(), block_bytes)) {
-                        if (m->count == 0 || m->count > 16) ++garbled;
-                        mine += m->count;
-                        m->count = 0;
+                        if (m->count() == 0 || m->count() > 16) ++garbled;
+                        mine += m->count();
+                        m->set_count(0);
                         k.stock.put(m);
                     }
             got += mine;
@@ -171,18 +171,18 @@ TEST_CASE("the books of a local hold with thieves at both generations") {
         }
         for (std::size_t i = 0; i < rounds; ++i) {
             detail::magazine* m = k.with(static_cast<std::uint32_t>(1 + i % 16));
-            put += m->count;
+            put += m->count();
             if (!k.push(m)) {
-                put -= m->count;
-                m->count = 0;
+                put -= m->count();
+                m->set_count(0);
                 k.stock.put(m);
             }
             if (i % 64 == 0)
                 detail::rotate(
                     *k.part, size_class, block_bytes, k.records, size_max,
                     [&](detail::magazine* due) {
-                        gone += due->count;
-                        due->count = 0;
+                        gone += due->count();
+                        due->set_count(0);
                         k.stock.put(due);
                     },
                     [&](detail::magazine* empty) { k.stock.put(empty); });
@@ -194,7 +194,7 @@ TEST_CASE("the books of a local hold with thieves at both generations") {
     CHECK(k.part->bytes_chained() == k.blocks_by_the_books() * block_bytes);
     std::uint64_t left = 0;
     for (detail::chain<detail::magazine>& each : k.rack().chains)
-        while (detail::magazine* m = k.part->stolen(each.pop_tail(), block_bytes)) left += m->count;
+        while (detail::magazine* m = k.part->stolen(each.pop_tail(), block_bytes)) left += m->count();
     CHECK(put == got + gone + left);
     CHECK(k.blocks_by_the_books() == 0);
     CHECK(k.part->bytes_chained() == 0);

@@ -33,17 +33,61 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 class pool;
 struct local_state;
 
-// An array of block pointers that moves from hand to hand as a whole. It never writes into a block.
-struct magazine {
-    std::size_t count = 0;         // blocks held; whoever holds the magazine reads and writes it
-    std::size_t capacity = 0;      // fixed when the magazine is made
-    std::uint64_t hits = 0;        // blocks taken while loaded and not yet added to the stats; the holder's
-    magazine* next = nullptr;      // link of the list it lies in, while it lies in one
-    std::uint32_t size_class = 0;  // fixed when the magazine is made
+// An array of block pointers that moves from hand to hand as a whole. It never writes into a block. Whoever holds the
+// magazine reads and writes it; nobody else does.
+class magazine {
+public:
+    static constexpr std::size_t capacity_max = 256;
 
+    constexpr magazine() noexcept = default;  // of capacity 0
+    constexpr magazine(std::uint32_t its_class, std::uint32_t its_capacity) noexcept
+        : capacity_(its_capacity), size_class_(its_class) {}
+
+    std::size_t count() const noexcept { return static_cast<std::uint16_t>(tally_); }
+    std::size_t capacity() const noexcept { return capacity_; }
+    std::uint32_t size_class() const noexcept { return size_class_; }
+    bool empty() const noexcept { return count() == 0; }
+    bool full() const noexcept { return count() == capacity_; }
     void** blocks() noexcept { return reinterpret_cast<void**>(this + 1); }
-    bool empty() const noexcept { return count == 0; }
-    bool full() const noexcept { return count == capacity; }
+
+    // The last block, counted as a hit. Needs: not empty.
+    void* hit() noexcept {
+        const std::size_t before = count();
+        tally_ += one_hit - 1;
+        return blocks()[before - 1];
+    }
+
+    // Needs: not full.
+    void push(void* block) noexcept {
+        blocks()[count()] = block;
+        ++tally_;
+    }
+
+    // The last block, not counted. Needs: not empty.
+    void* pop() noexcept {
+        --tally_;
+        return blocks()[count()];
+    }
+
+    // After blocks() was filled or handed on.
+    void set_count(std::size_t count) noexcept { tally_ = tally_ / one_hit * one_hit + count; }
+
+    // Hits since the last call.
+    std::uint64_t take_hits() noexcept {
+        const std::uint64_t hits = this->hits();
+        tally_ = count();
+        return hits;
+    }
+    std::uint64_t hits() const noexcept { return tally_ / one_hit; }
+
+    magazine* next = nullptr;  // link of the list it lies in, while it lies in one
+
+private:
+    static constexpr std::uint64_t one_hit = 1U << 16;
+
+    std::uint64_t tally_ = 0;       // count + one_hit * hits: one word, so that a hit writes one
+    std::size_t capacity_ = 0;      // fixed
+    std::uint32_t size_class_ = 0;  // fixed
 };
 
 inline constinit magazine no_magazine;
@@ -135,14 +179,11 @@ inline void* take_or(std::uint32_t index, std::size_t size_class, Miss miss) {
     thread_slot& me = *this_thread;
     local& mine = me.doors[index].enter(me);
     magazine& m = *mine.magazines()[size_class];
-    std::size_t left;
-    if (__builtin_sub_overflow(m.count, std::size_t{1}, &left)) [[unlikely]] {
+    if (m.empty()) [[unlikely]] {
         me.doors[index].leave(mine);
         return miss();
     }
-    m.count = left;
-    ++m.hits;
-    void* block = m.blocks()[left];
+    void* block = m.hit();
     me.doors[index].leave(mine);
     return block;
 }
@@ -154,13 +195,11 @@ inline void give_or(std::uint32_t index, std::size_t size_class, void* block, Mi
     thread_slot& me = *this_thread;
     local& mine = me.doors[index].enter(me);
     magazine& m = *mine.magazines()[size_class];
-    const std::size_t count = m.count;
-    if (count >= m.capacity) [[unlikely]] {
+    if (m.full()) [[unlikely]] {
         me.doors[index].leave(mine);
         return miss();
     }
-    m.blocks()[count] = block;
-    m.count = count + 1;
+    m.push(block);
     me.doors[index].leave(mine);
 }
 

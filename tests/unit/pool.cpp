@@ -1,0 +1,227 @@
+// src: pool.hpp: what cannot be seen from outside: owners that are inside while others visit, and upstreams that call
+// back.
+#include "pool.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/handshake.hpp"
+#include "base/thread_slots.hpp"
+#include "calm.hpp"
+#include "counting_upstream.hpp"
+#include "scale.hpp"
+#include "threads.hpp"
+#include "worker.hpp"
+
+#include <tidepool/detail/engine.hpp>
+#include <tidepool/detail/fast_path.hpp>
+
+namespace detail = tidepool::detail;
+
+using namespace std::chrono_literals;
+
+namespace {
+
+tidepool::pool_options ticks_by_hand(tidepool::block_source source = tidepool::block_source::direct) {
+    tidepool::pool_options options;
+    options.decay_interval = 0ms;
+    options.source = source;
+    return options;
+}
+
+constexpr std::uint32_t some_class = 3, another_class = 10;
+
+// A pool of the engine, as the faces see it.
+struct kit {
+    support::counting_upstream books;
+    tidepool::pool_options options = ticks_by_hand();
+    detail::pool_ptr pool = detail::make_pool(options, books);
+    const std::uint32_t index = detail::pool_index(*pool);
+
+    void* take(std::uint32_t size_class) { return detail::allocate(*pool, index, size_class); }
+    void give(std::uint32_t size_class, void* block) { detail::deallocate(*pool, index, size_class, block); }
+    void leave_stock(std::uint32_t size_class, std::size_t count) {
+        std::vector<void*> taken(count);
+        for (void*& each : taken) each = take(size_class);
+        for (void* each : taken) give(size_class, each);
+    }
+};
+
+// The calling thread inside its part of the pool, as if it had been interrupted there.
+class inside {
+public:
+    explicit inside(const kit& k)
+        : entrance_(detail::this_thread->doors[k.index]), mine_(entrance_.enter(*detail::this_thread)) {}
+    ~inside() { entrance_.leave(mine_); }
+    inside(const inside&) = delete;
+    inside& operator=(const inside&) = delete;
+
+private:
+    detail::door& entrance_;
+    detail::local& mine_;
+};
+
+}  // namespace
+
+TEST_CASE("an owner that was found inside is passed over, and what it holds still leaves in time") {
+    support::calm no_dice;
+    if (!detail::handshake::available()) return;
+    kit k;
+    support::worker ticker;
+    const auto tick = [&] { ticker.run([&] { detail::tick(*k.pool); }); };
+    k.leave_stock(some_class, 1000);
+    const std::uint64_t held = k.books.counted().bytes_live();
+    {
+        const inside here(k);
+        tick();
+        tick();
+        CHECK(k.books.counted().bytes_live() == held);  // nobody may look
+    }
+    // Nobody took it for two whole ticks, and this one is not passed over.
+    tick();
+    CHECK(k.books.counted().bytes_live() == 0);
+}
+
+TEST_CASE("an owner that was passed over does the tick's work itself on its next slow path") {
+    support::calm no_dice;
+    if (!detail::handshake::available()) return;
+    kit k;
+    support::worker ticker;
+    const auto tick = [&] { ticker.run([&] { detail::tick(*k.pool); }); };
+    k.leave_stock(some_class, 1000);
+    const std::uint64_t held = k.books.counted().bytes_live();
+    {
+        const inside here(k);
+        tick();
+    }
+    void* block = k.take(another_class);  // its first of this class: a slow path
+    k.give(another_class, block);
+    CHECK(k.books.counted().bytes_live() >= held);  // a generation older, and still here
+    tick();
+    CHECK(k.books.counted().bytes_live() < held);  // the second tick
+}
+
+TEST_CASE("a signal handler that interrupts the owner inside its part goes past it") {
+    support::calm no_dice;
+    kit k;
+    k.leave_stock(some_class, 100);
+    const std::uint64_t bypassed = detail::snapshot(*k.pool).bypasses;
+    {
+        const inside here(k);
+        void* block = k.take(some_class);
+        CHECK(block != nullptr);
+        k.give(some_class, block);
+    }
+    CHECK(detail::snapshot(*k.pool).bypasses == bypassed + 2);
+    CHECK(detail::snapshot(*k.pool).blocks_in_use == 0);
+    k.leave_stock(some_class, 100);
+    CHECK(detail::snapshot(*k.pool).bypasses == bypassed + 2);
+}
+
+TEST_CASE("trim and snapshot pass over who is inside, and find the rest") {
+    support::calm no_dice;
+    if (!detail::handshake::available()) return;
+    kit k;
+    support::worker other;
+    k.leave_stock(some_class, 10);
+    other.run([&] { k.leave_stock(some_class, 500); });
+    {
+        const inside here(k);
+        other.run([&] { static_cast<void>(detail::trim(*k.pool, 0)); });
+        CHECK(k.books.counted().bytes_live() > 0);
+        CHECK(k.books.counted().bytes_live() <= 64 * detail::size_class_bytes(some_class));
+        other.run([&] { k.leave_stock(some_class, 10); });
+    }
+    detail::trim(*k.pool, 0);
+    CHECK(k.books.counted().bytes_live() == 0);
+}
+
+namespace {
+
+// An upstream that uses and visits the very pool it serves: allowed, because no lock and no pin is held when it is
+// called.
+class nosy {
+public:
+    explicit nosy(support::counting_upstream& below) noexcept : below_(below) {}
+    void serve(detail::pool* above) noexcept { above_ = above; }
+
+    void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        pry();
+        return below_.allocate(bytes, alignment);
+    }
+    void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        below_.deallocate(p, bytes, alignment);
+        pry();
+    }
+
+private:
+    void pry() noexcept {
+        thread_local bool prying = false;
+        if (prying || !above_) return;
+        prying = true;
+        const std::uint32_t index = detail::pool_index(*above_);
+        void* block = detail::allocate(*above_, index, some_class);
+        detail::tick(*above_);
+        static_cast<void>(detail::snapshot(*above_));
+        static_cast<void>(detail::trim(*above_, 10'000));
+        if (block) detail::deallocate(*above_, index, some_class, block);
+        prying = false;
+    }
+
+    support::counting_upstream& below_;
+    detail::pool* above_ = nullptr;
+};
+
+}  // namespace
+
+TEST_CASE("an upstream may use the pool it serves") {
+    for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
+        support::counting_upstream books;
+        nosy below(books);
+        {
+            tidepool::pool_options options = ticks_by_hand(source);
+            options.local_bytes_max = 10'000;
+            const detail::pool_ptr pool = detail::make_pool(options, below);
+            below.serve(pool.get());
+            const std::uint32_t index = detail::pool_index(*pool);
+            support::on_threads(3, [&](std::size_t) {
+                std::vector<std::array<void*, 2>> taken;
+                for (std::size_t i = 0; i < support::scaled(1500); ++i)
+                    taken.push_back({detail::allocate(*pool, index, some_class), detail::allocate(*pool, index, 50)});
+                for (const auto& [one, two] : taken) {
+                    detail::deallocate(*pool, index, some_class, one);
+                    detail::deallocate(*pool, index, 50, two);
+                }
+            });
+            CHECK(detail::snapshot(*pool).blocks_in_use == 0);
+            below.serve(nullptr);
+        }
+        CHECK(books.balanced());
+    }
+}
+
+TEST_CASE("a pool past the last place in the threads' tables works the same") {
+    std::vector<detail::pool_ptr> before;
+    std::array<tidepool::pool_options, 2> options{ticks_by_hand(), ticks_by_hand()};
+    support::counting_upstream books;
+    do before.push_back(detail::make_pool(options[0], books));
+    while (detail::pool_index(*before.back()) != detail::no_index);
+    {
+        kit k;
+        REQUIRE(k.index == detail::no_index);
+        support::worker sleeper;
+        k.leave_stock(some_class, 1000);
+        sleeper.run([&] { k.leave_stock(some_class, 1000); });
+        CHECK(detail::snapshot(*k.pool).blocks_in_use == 0);
+        CHECK(detail::snapshot(*k.pool).locals == 2);
+        detail::tick(*k.pool);
+        detail::tick(*k.pool);
+        CHECK(k.books.counted().bytes_live() == 0);
+        sleeper.run([&] { k.leave_stock(some_class, 1000); });
+    }
+}
