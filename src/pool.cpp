@@ -140,7 +140,8 @@ local_state* pool::add_part(thread_slot& slot) noexcept {
     front->reopen();
     if (!by_number_.set(number, part, records_) || !by_slot_.set(slot.index, part, records_)) return nullptr;
     part->entrance->set(*front);
-    parts_.store(number + 1, std::memory_order_release);  // the part and its entry, for visitors and thieves
+    // Release: the part and its entry, for visitors and thieves. Sequentially consistent: see steal().
+    parts_.store(number + 1, std::memory_order_seq_cst);
     return part;
 }
 
@@ -222,7 +223,7 @@ void* pool::take_chain(local_state& mine, std::uint32_t size_class) noexcept {
 void* pool::take_stolen(local_state& mine, std::uint32_t size_class) noexcept {
     depot& d = depot_of(size_class);
     magazine* m = steal(
-        d.young, mine.number + 1, parts_.load(std::memory_order_acquire),  // partner: add_part()
+        d.young, mine.number + 1, [&] { return parts_.load(std::memory_order_seq_cst); },  // partner: add_part()
         [&](std::uint32_t n) {
             local_state& other = *by_number_.get(n);
             return other.stolen(other.rack_of(size_class).young_chain().pop_tail(), d.block_bytes);
@@ -237,7 +238,7 @@ void* pool::take_stolen(local_state& mine, std::uint32_t size_class) noexcept {
 void* pool::take_victim(local_state& mine, std::uint32_t size_class) noexcept {
     depot& d = depot_of(size_class);
     magazine* m = steal(
-        d.old, mine.number, parts_.load(std::memory_order_acquire),  // partner: add_part()
+        d.old, mine.number, [&] { return parts_.load(std::memory_order_seq_cst); },  // partner: add_part()
         [&](std::uint32_t n) {
             local_state& other = *by_number_.get(n);
             return other.stolen(other.rack_of(size_class).victim().pop_tail(), d.block_bytes);

@@ -17,21 +17,25 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 
 inline constexpr unsigned probes_max = 64;
 
-// take(n): a magazine from local n, or null. some_left(n): whether local n has one. `locals`: how many there are.
-template <class Take, class SomeLeft>
-magazine* steal(hint& where, std::uint32_t start, std::uint32_t locals, Take take, SomeLeft some_left) noexcept {
+// take(n): a magazine from local n, or null. some_left(n): whether local n has one. locals(): how many there are; asked
+// again for the second look of hint::lower(), since a local that joined meanwhile may have put something under the same
+// bit. Sequentially consistent with its change, so that who has seen the bit set before it was lowered is counted.
+template <class Locals, class Take, class SomeLeft>
+magazine* steal(hint& where, std::uint32_t start, Locals locals, Take take, SomeLeft some_left) noexcept {
     const std::uint64_t bits = where.bits();
     if (bits == 0) return nullptr;
     const std::uint32_t first = start % hint::width;
     unsigned probes = 0;
     for (std::uint64_t ahead = std::rotr(bits, static_cast<int>(first)); ahead != 0; ahead &= ahead - 1) {
         const std::uint32_t bit = (first + static_cast<std::uint32_t>(std::countr_zero(ahead))) % hint::width;
-        for (std::uint32_t n = bit; n < locals; n += hint::width) {
+        const std::uint32_t count = locals();
+        for (std::uint32_t n = bit; n < count; n += hint::width) {
             if (probes++ == probes_max) return nullptr;
             if (magazine* m = take(n)) return m;
         }
         where.lower(bit, [&] {
-            for (std::uint32_t n = bit; n < locals; n += hint::width)
+            const std::uint32_t count_now = locals();
+            for (std::uint32_t n = bit; n < count_now; n += hint::width)
                 if (some_left(n)) return true;
             return false;
         });

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <utility>
 #include <vector>
 
 namespace detail = tidepool::detail;
@@ -22,10 +23,13 @@ struct locals {
         stock[n] += count;
         where.raise(n);
     }
-    detail::magazine* steal(std::uint32_t start, std::uint32_t count) {
+    detail::magazine* steal(std::uint32_t start, std::uint32_t count) { return steal(start, count, count); }
+    // With `first` locals at the first look and `later` at the next ones.
+    detail::magazine* steal(std::uint32_t start, std::uint32_t first, std::uint32_t later) {
         asked.clear();
+        std::uint32_t count = first;
         return detail::steal(
-            where, start, count,
+            where, start, [&] { return std::exchange(count, later); },
             [&](std::uint32_t n) -> detail::magazine* {
                 asked.push_back(n);
                 if (stock[n] == 0) return nullptr;
@@ -108,11 +112,11 @@ TEST_CASE("a thief asks a bounded number of locals") {
 }
 
 TEST_CASE("the bit of a local that joined after the thief had counted them is not wiped out") {
-    // The thief was told of 3 locals; local 3 joined and put something, and so did local 64, which shares bit 0.
+    // The thief has counted 3 locals; local 3 joined and put something, and so did local 64, which shares bit 0.
     for (const std::uint32_t newcomer : {3U, 64U}) {
         locals all;
         all.put(newcomer);
-        CHECK(all.steal(0, 3) == nullptr);
+        CHECK(all.steal(0, 3, 65) == nullptr);
         CAPTURE(newcomer);
         CHECK(all.where.bits() != 0);
         CHECK(all.steal(0, 65));

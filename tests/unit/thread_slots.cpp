@@ -85,7 +85,7 @@ TEST_CASE("a pool that ends is forgotten by every slot") {
     CHECK(&mine->doors[index].get() == &somewhere);
     thread_slots::forget(index);
     CHECK(&mine->doors[index].get() == mine);  // closed: the slot's own
-    CHECK(mine->magazines()[0]->capacity == 0);
+    CHECK(mine->magazines()[0]->capacity() == 0);
 }
 
 TEST_CASE("a thread that has given up its slot on exit gets no other") {
