@@ -47,7 +47,8 @@ leaf* reach(std::uintptr_t branch) noexcept {
 template <class Use>
 bool for_pages(const void* base, std::size_t bytes, Use use) noexcept {
     const auto first = reinterpret_cast<std::uintptr_t>(base);
-    if (std::uint64_t{first} + bytes > std::uint64_t{1} << 48) return false;
+    constexpr std::uint64_t end = std::uint64_t{1} << (page_bits + leaf_bits + root_bits);
+    if (first >= end || bytes > end - first) return false;
     for (std::size_t at = 0; at < bytes; at += page) {
         const place where = locate(first + at);
         leaf* there = reach(where.branch);

@@ -500,21 +500,25 @@ void pool::after_exchange(local_state& mine) noexcept {
     if (++mine.exchanges % exchanges_per_look == 0) registry::tick_due(coarse_now());
 }
 
-// Owner. Does for itself what the last tick could not do, because it found the owner inside. Relaxed: an epoch that is
-// just changing is seen at the next exchange.
+// Owner. Makes up for the ticks since the part was rotated last: one as a rule, more where the visitor found the owner
+// inside. Two empty the part, so more are not needed. Relaxed: an epoch that is just changing is seen at the next exchange.
 void pool::rotate_if_behind(local_state& part) noexcept {
     const std::uint64_t now = epoch_.load(std::memory_order_relaxed);
-    if (part.epoch.load(std::memory_order_relaxed) == now) return;
-    for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) {
-        rack& r = part.rack_of(c);
-        if (!is_real(part.loaded(c)) && !r.spare && r.young_chain().empty() && r.victim().empty()) continue;
-        depot& d = depot_of(c);
-        const bool some = detail::rotate(
-            part, c, d.block_bytes, records_, d.chain_max, [&](magazine* m) { send_down(m); },
-            [&](magazine* m) { d.stock.put(m); });
-        if (some) d.old.raise(part.number);
-    }
+    const std::uint64_t behind = now - part.epoch.load(std::memory_order_relaxed);
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(behind, 2); ++i)
+        for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) rotate(part, c);
     part.epoch.store(now, std::memory_order_relaxed);
+}
+
+// Owner.
+void pool::rotate(local_state& part, std::uint32_t size_class) noexcept {
+    rack& r = part.rack_of(size_class);
+    if (!is_real(part.loaded(size_class)) && !r.spare && r.young_chain().empty() && r.victim().empty()) return;
+    depot& d = depot_of(size_class);
+    const bool some = detail::rotate(
+        part, size_class, d.block_bytes, records_, d.chain_max, [&](magazine* m) { send_down(m); },
+        [&](magazine* m) { d.stock.put(m); });
+    if (some) d.old.raise(part.number);
 }
 
 // Calls look(part) for each part there is.

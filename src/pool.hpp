@@ -116,6 +116,7 @@ private:
     std::uint32_t next_refill(local_state& mine, std::uint32_t size_class) noexcept;
     magazine* detach_full(local_state& mine, std::uint32_t size_class) noexcept;
     void rotate_if_behind(local_state& part) noexcept;
+    void rotate(local_state& part, std::uint32_t size_class) noexcept;
 
     // Stages outside: they call the source.
     void* allocate_cached(std::uint32_t size_class) noexcept;

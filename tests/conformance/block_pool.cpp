@@ -22,8 +22,8 @@ struct shape {
 };
 
 TEST_CASE("blocks of every size and alignment are aligned, distinct and usable from end to end") {
-    const std::vector<shape> shapes{{1, 1},       {8, 8},       {16, 16},     {17, 1},       {100, 16},
-                                    {100, 64},    {1000, 8},    {3000, 4096}, {4096, 4096},  {5000, 128},
+    const std::vector<shape> shapes{{1, 1},       {8, 8},       {16, 16},       {17, 1},           {100, 16},
+                                    {100, 64},    {1000, 8},    {3000, 4096},   {4096, 4096},      {5000, 128},
                                     {33'333, 16}, {65'536, 64}, {70'000, 4096}, {1'048'576, 4096}, {1'000'001, 1}};
     for (const setup& each : every_setup())
         for (const shape& wanted : shapes) {
@@ -62,9 +62,8 @@ TEST_CASE("a block pool asks its upstream for nothing before it is used, and end
 
             held_blocks held;
             for (int i = 0; i < 1000; ++i) held.hold(pool.allocate(), 100, 16);
-            support::worker().run([&] {
-                held.give_back_with([&](const held_blocks::block& b) { pool.deallocate(b.p); });
-            });
+            support::worker().run(
+                [&] { held.give_back_with([&](const held_blocks::block& b) { pool.deallocate(b.p); }); });
         }
         CHECK(upstream.balanced());
     }

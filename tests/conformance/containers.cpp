@@ -158,7 +158,7 @@ struct in_standard_memory<C<Arguments...>> {
         using type = T;
     };
     template <class T>
-        requires requires(T a) { a.allocate(std::size_t{1}); }
+    requires requires(T a) { a.allocate(std::size_t{1}); }
     struct swapped<T> {
         using type = std::allocator<typename T::value_type>;
     };

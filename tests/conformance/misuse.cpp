@@ -1,5 +1,5 @@
-// Hardened builds: a block freed twice, with a wrong size, or into a pool that never gave it ends the program at the very
-// call, with a message that says what, where and which class.
+// Hardened builds: a block freed twice, with a wrong size, or into a pool that never gave it ends the program at the
+// very call, with a message that says what, where and which class.
 #include <doctest/doctest.h>
 
 #include <csignal>
@@ -94,9 +94,7 @@ TEST_CASE("a block freed twice is caught, wherever the pool keeps it by then" * 
                      pool.tick();
                  }},
                 {"in another thread's part",
-                 [](pool_resource& pool, void* block) {
-                     support::worker().run([&] { pool.deallocate(block, 64); });
-                 }}},
+                 [](pool_resource& pool, void* block) { support::worker().run([&] { pool.deallocate(block, 64); }); }}},
                {"double free"});
 }
 

@@ -80,8 +80,8 @@ TEST_CASE("max_blocks_per_chunk is a hint: clamped and shown") {
 }
 
 TEST_CASE("largest_required_pool_block is a hint: clamped, rounded up to a size class, and shown") {
-    const std::vector<hint> hints{{0, 32'768},  {1, 16},          {16, 16},         {17, 32},        {129, 144},
-                                  {1000, 1024}, {1025, 1152},     {32'768, 32'768}, {32'769, 32'768}, {size_max, 32'768}};
+    const std::vector<hint> hints{{0, 32'768},  {1, 16},      {16, 16},         {17, 32},         {129, 144},
+                                  {1000, 1024}, {1025, 1152}, {32'768, 32'768}, {32'769, 32'768}, {size_max, 32'768}};
     for (const hint& each : hints) {
         CAPTURE(each.given);
         const pool_resource ours(pool_options{.largest_required_pool_block = each.given});

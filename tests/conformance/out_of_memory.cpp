@@ -134,6 +134,22 @@ TEST_CASE("what is cached is still handed out when the upstream has no more") {
     held.give_back(pool);
 }
 
+TEST_CASE("a pool that is refused hands down what is idle and asks once more") {
+    const support::calm quiet;
+    for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
+        counting_upstream upstream;
+        pool_resource pool(hand_ticked(source), upstream);
+        held_blocks held;
+        for (int i = 0; i < 100; ++i) held.take(pool, 64);
+        held.give_back(pool);
+        upstream.fail_at(1);
+        held.take(pool, 1000);
+        CHECK(upstream.counted().failures == 1);
+        CHECK(pool.stats().blocks_cached < 100);
+        held.give_back(pool);
+    }
+}
+
 TEST_CASE("deallocate never asks the upstream for memory") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         counting_upstream upstream;

@@ -43,7 +43,9 @@ struct recording_upstream {
         asked.emplace_back(bytes, alignment);
         return books.allocate(bytes, alignment);
     }
-    void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept { books.deallocate(p, bytes, alignment); }
+    void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        books.deallocate(p, bytes, alignment);
+    }
 
     counting_upstream books;
     std::vector<std::pair<std::size_t, std::size_t>> asked;
@@ -91,8 +93,8 @@ TEST_CASE("requests of zero bytes are blocks like others") {
 
 TEST_CASE("what no size class serves goes to the upstream with the same size and alignment on both sides") {
     using request = std::pair<std::size_t, std::size_t>;
-    const std::vector<request> requests{{32'769, 1},       {32'769, 16},   {40'000, 64},    {1'000'003, 4096},
-                                        {1, 8192},         {64, 8192},     {8192, 8192},    {100'000, 8192},
+    const std::vector<request> requests{{32'769, 1},       {32'769, 16},     {40'000, 64},    {1'000'003, 4096},
+                                        {1, 8192},         {64, 8192},       {8192, 8192},    {100'000, 8192},
                                         {100, 1UL << 20U}, {30'000, 65'536}, {32'768, 16'384}};
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         recording_upstream upstream;

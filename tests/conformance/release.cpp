@@ -73,8 +73,8 @@ TEST_CASE("containers may be forgotten before release, as with the standard's po
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
     // Storage of the pool's own, never destroyed: release() is their end.
-    auto* words = ::new (pool.allocate(sizeof(std::pmr::vector<std::pmr::string>)))
-        std::pmr::vector<std::pmr::string>(&pool);
+    auto* words =
+        ::new (pool.allocate(sizeof(std::pmr::vector<std::pmr::string>))) std::pmr::vector<std::pmr::string>(&pool);
     for (int i = 0; i < 1000; ++i) words->emplace_back(static_cast<std::size_t>(i), 'x');
     pool.release();
     CHECK(upstream.balanced());

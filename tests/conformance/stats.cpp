@@ -28,9 +28,7 @@ using support::counting_upstream;
 using tidepool::pool_resource;
 using tidepool::stats;
 
-std::uint64_t takes(const stats& s) {
-    return s.hits_private + s.hits_chain + s.hits_steal + s.hits_victim + s.misses;
-}
+std::uint64_t takes(const stats& s) { return s.hits_private + s.hits_chain + s.hits_steal + s.hits_victim + s.misses; }
 
 void check_consistent(const stats& s) {
     CHECK(s.refilled_blocks - s.blocks_returned == s.blocks_in_use + s.blocks_cached);
@@ -236,14 +234,14 @@ TEST_CASE("the text form has a line for each counter, with its name and value") 
     TIDEPOOL_STATS(TIDEPOOL_TEST_SET)
 #undef TIDEPOOL_TEST_SET
     std::istringstream text(tidepool::to_string(s));
-#define TIDEPOOL_TEST_LINE(name, unit, meaning)                    \
-    {                                                              \
-        std::string line;                                          \
-        CHECK(std::getline(text, line));                           \
-        CHECK(line.find(#name) != std::string::npos);              \
+#define TIDEPOOL_TEST_LINE(name, unit, meaning)                        \
+    {                                                                  \
+        std::string line;                                              \
+        CHECK(std::getline(text, line));                               \
+        CHECK(line.find(#name) != std::string::npos);                  \
         CHECK(line.find(std::to_string(s.name)) != std::string::npos); \
-        CHECK(line.find(unit) != std::string::npos);               \
-        CHECK(line.find(meaning) != std::string::npos);            \
+        CHECK(line.find(unit) != std::string::npos);                   \
+        CHECK(line.find(meaning) != std::string::npos);                \
     }
     TIDEPOOL_STATS(TIDEPOOL_TEST_LINE)
 #undef TIDEPOOL_TEST_LINE

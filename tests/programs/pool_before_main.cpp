@@ -1,5 +1,5 @@
-// A pool that is constructed before main and destroyed after it, with containers that live as long, and the default pool
-// in the hands of static objects.
+// A pool that is constructed before main and destroyed after it, with containers that live as long, and the default
+// pool in the hands of static objects.
 //
 // Passes by exiting with 0; what runs after main ends the program with 1 where it finds something wrong.
 #include <cstddef>

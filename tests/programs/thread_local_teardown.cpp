@@ -68,12 +68,13 @@ private:
     std::vector<block> held_;
 };
 
-// In functions: each begins its life when it is first asked for.
-holder& touched_before_the_pool() {  // ends after the pool's thread state
+// In functions: each begins its life when it is first asked for, and they end in reverse order. Where the pool keeps a
+// thread_local object of its own, that one ends between the two.
+holder& touched_before_the_pool() {
     thread_local holder it;
     return it;
 }
-holder& touched_after_the_pool() {  // ends before it
+holder& touched_after_the_pool() {
     thread_local holder it;
     return it;
 }

@@ -153,7 +153,8 @@ TEST_CASE("never are an owner and a visitor inside at the same time") {
         open_local inside;
         detail::door entrance{inside.front};
         // Plain on purpose: ThreadSanitizer reports it where door and membarrier do not order one after the other.
-        std::uint64_t a = 0, b = 0;
+        alignas(detail::apart) std::uint64_t a = 0;
+        alignas(detail::apart) std::uint64_t b = 0;
     };
     const auto houses = std::make_unique<std::array<house, owners>>();
     std::mutex visiting;
