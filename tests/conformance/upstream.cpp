@@ -1,0 +1,111 @@
+// tidepool::upstream: what counts as one, and what is made up for those that bring only the two members.
+#include <tidepool/upstream.hpp>
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory_resource>
+#include <optional>
+#include <string>
+
+namespace {
+
+struct plain {
+    int allocations = 0, deallocations = 0;
+    int left = 1000;
+
+    void* allocate(std::size_t bytes, std::size_t) noexcept {
+        return left-- > 0 ? ++allocations, std::malloc(bytes) : nullptr;
+    }
+    void deallocate(void* p, std::size_t, std::size_t) noexcept {
+        ++deallocations;
+        std::free(p);
+    }
+};
+
+struct complete : plain {
+    int batches_out = 0, batches_in = 0, purges = 0;
+
+    std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+        ++batches_out;
+        for (std::size_t i = 0; i < count; ++i) out[i] = allocate(bytes, alignment);
+        return count;
+    }
+    void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
+        ++batches_in;
+        for (std::size_t i = 0; i < count; ++i) deallocate(blocks[i], bytes, alignment);
+    }
+    void purge() noexcept { ++purges; }
+    static const char* name() noexcept { return "complete"; }
+};
+
+struct throwing {
+    void* allocate(std::size_t bytes, std::size_t) { return std::malloc(bytes); }
+    void deallocate(void* p, std::size_t, std::size_t) { std::free(p); }
+};
+
+static_assert(tidepool::upstream_allocator<plain>);
+static_assert(tidepool::upstream_allocator<complete>);
+static_assert(!tidepool::upstream_allocator<throwing>, "both members have to be noexcept");
+static_assert(!tidepool::upstream_allocator<tidepool::upstream>, "a reference is copied, not referred to");
+
+}  // namespace
+
+// Mended: the template took over the copy of an upstream that is not const, and so referred to the copied reference,
+// which was gone a moment later.
+TEST_CASE("a copy of an upstream refers to the same allocator, not to the upstream it was copied from") {
+    plain below;
+    std::optional<tidepool::upstream> first(below);
+    tidepool::upstream copy = *first;
+    first.reset();
+    void* p = copy.allocate(64, 16);
+    copy.deallocate(p, 64, 16);
+    CHECK(below.allocations == 1);
+    CHECK(below.deallocations == 1);
+}
+
+TEST_CASE("batches are made up for an allocator that has none, and stop where memory does") {
+    plain below;
+    below.left = 3;
+    const tidepool::upstream from(below);
+    std::array<void*, 5> blocks{};
+    CHECK(from.allocate_batch(64, 16, blocks.data(), blocks.size()) == 3);
+    from.deallocate_batch(64, 16, blocks.data(), 3);
+    CHECK(below.deallocations == 3);
+    from.purge();  // it has none: nothing happens
+    CHECK(from.name() == std::string("custom"));
+}
+
+TEST_CASE("an allocator's own batches, purge and name are used where it has them") {
+    complete below;
+    const tidepool::upstream from(below);
+    std::array<void*, 5> blocks{};
+    CHECK(from.allocate_batch(64, 16, blocks.data(), blocks.size()) == 5);
+    from.deallocate_batch(64, 16, blocks.data(), blocks.size());
+    from.purge();
+    CHECK(below.batches_out == 1);
+    CHECK(below.batches_in == 1);
+    CHECK(below.purges == 1);
+    CHECK(from.name() == std::string("complete"));
+}
+
+TEST_CASE("libc, pages and memory resources serve any size at any alignment") {
+    for (const tidepool::upstream& from : {tidepool::libc_upstream(), tidepool::pages_upstream(),
+                                           tidepool::upstream(std::pmr::new_delete_resource())})
+        for (std::size_t alignment = 1; alignment <= std::size_t{1} << 21; alignment *= 2)
+            for (const std::size_t bytes : {std::size_t{1}, std::size_t{100}, std::size_t{65536}, std::size_t{1'000'000}}) {
+                CAPTURE(from.name());
+                CAPTURE(alignment);
+                void* p = from.allocate(bytes, alignment);
+                REQUIRE(p != nullptr);
+                CHECK(reinterpret_cast<std::uintptr_t>(p) % alignment == 0);
+                std::memset(p, 1, bytes);
+                from.deallocate(p, bytes, alignment);
+            }
+    CHECK(tidepool::upstream(std::pmr::new_delete_resource()).resource() == std::pmr::new_delete_resource());
+    CHECK(tidepool::pages_upstream().resource() == nullptr);
+}
