@@ -423,7 +423,8 @@ void pool::bypass_deallocate(std::uint32_t size_class, void* block) noexcept {
 }
 
 void* pool::allocate_large(std::size_t bytes, std::size_t alignment) noexcept {
-    return large_.allocate(bytes, alignment);
+    void* p = large_.allocate(bytes, alignment);
+    return p || trim(0) == 0 ? p : large_.allocate(bytes, alignment);  // as refill()
 }
 
 void pool::deallocate_large(void* p, std::size_t bytes, std::size_t alignment) noexcept {

@@ -51,7 +51,10 @@ public:
         return static_cast<T*>(detail::take_or(detail::default_index, size_class, otherwise));
     }
 
+    // Ignores null.
     void deallocate(T* p, std::size_t n) noexcept {
+        if (!p) [[unlikely]]
+            return;
         const std::size_t bytes = n * sizeof(T);
         const std::uint32_t size_class = detail::size_class_of(bytes, alignof(T));
         const auto otherwise = [&] { detail::default_deallocate(size_class, p, bytes, alignof(T)); };
@@ -83,7 +86,10 @@ public:
         return static_cast<T*>(pool_->allocate_class(size_class, bytes, alignof(T)));
     }
 
+    // Ignores null.
     void deallocate(T* p, std::size_t n) noexcept {
+        if (!p) [[unlikely]]
+            return;
         const std::size_t bytes = n * sizeof(T);
         const std::uint32_t size_class = detail::size_class_of(bytes, alignof(T));
         pool_->deallocate_class(size_class, p, bytes, alignof(T));

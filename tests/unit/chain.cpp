@@ -75,30 +75,30 @@ TEST_CASE("a chain that is filled and emptied for ever takes no more memory than
 
 TEST_CASE("a ring that just got its last values and a successor is not dropped with them") {
     // Many young chains, because only small rings can fill up between a thief's two looks: see chain::pop_tail().
-    constexpr std::size_t rounds = support::scaled(100'000), thieves = 3, values = 60;
-    int value = 0;
+    constexpr std::size_t rounds = support::scaled(200'000), thieves = 3, values = 60;
+    std::vector<std::atomic<std::uint8_t>> seen(rounds * values);
     arena rings;
-    std::vector<chain<int>> chains(rounds);
-    std::atomic<std::size_t> lost{0}, current{0};
-    std::atomic<std::uint64_t> got{0};
+    std::vector<chain<std::atomic<std::uint8_t>>> chains(rounds);
+    std::atomic<std::size_t> current{0};
     support::on_threads(thieves + 1, [&](std::size_t me) {
+        const auto see = [](std::atomic<std::uint8_t>* value) { value->fetch_add(1, std::memory_order_relaxed); };
         if (me < thieves) {
             for (std::size_t round; (round = current.load()) < rounds;)
-                if (chains[round].pop_tail()) got.fetch_add(1);
+                if (auto* value = chains[round].pop_tail()) see(value);
             return;
         }
         for (std::size_t round = 0; round < rounds; ++round) {
-            std::size_t left = 0;
-            for (std::size_t i = 0; i < values; ++i) left += !chains[round].push_head(&value, rings, unlimited);
-            current = round + 1;  // the thieves go on to the next, which is still empty
-            while (chains[round].pop_tail()) ++left;
-            // Those that a thief has claimed and not yet counted arrive soon; those that were dropped never.
-            for (int patience = 0; got.load() + left < values && patience < 10'000; ++patience)
-                std::this_thread::yield();
-            if (got.exchange(0) + left != values) ++lost;
+            for (std::size_t i = 0; i < values; ++i) {
+                auto* value = &seen[round * values + i];
+                if (!chains[round].push_head(value, rings, unlimited)) see(value);
+            }
+            current = round + 1;
+            while (auto* value = chains[round].pop_tail()) see(value);
         }
     });
-    CHECK(lost == 0);
+    std::size_t not_once = 0;
+    for (const auto& each : seen) not_once += each != 1;
+    CHECK(not_once == 0);
 }
 
 TEST_CASE("an owner and nine thieves of a chain see each of two million values exactly once") {

@@ -148,7 +148,7 @@ TEST_CASE("a private hit gives the newest block first and counts, a miss touches
 
 TEST_CASE("never are an owner and a visitor inside at the same time") {
     if (!handshake::available()) return;
-    constexpr std::size_t entries = support::scaled(4'000'000), visitors = 2, owners = 2;
+    constexpr std::size_t entries = support::scaled(2'000'000), visitors = 2, owners = 2;
     struct alignas(detail::apart) house {
         open_local inside;
         detail::door entrance{inside.front};
