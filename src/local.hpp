@@ -62,7 +62,7 @@ struct alignas(apart) local_state {
     const std::uint32_t number;              // dense within the pool; fixed
     std::uint32_t exchanges = 0;             // magazine exchanges so far
     std::atomic<std::uint64_t> epoch;        // the tick that this local was rotated for last; read by visitors too
-    std::uint64_t chained_bytes = 0;
+    counter chained_bytes;
 
     // Thieves write this.
     alignas(apart) std::atomic<std::uint64_t> stolen_bytes{0};
@@ -77,9 +77,10 @@ struct alignas(apart) local_state {
     // The array stands right behind.
     rack& rack_of(std::uint32_t size_class) noexcept { return reinterpret_cast<rack*>(this + 1)[size_class]; }
 
-    // Bytes in all chains; too high by what thieves are just taking. Owner. Relaxed: a bound, not a book.
+    // Bytes in all chains; off by what is just coming and going. Any thread. Relaxed: a bound, not a book.
     std::uint64_t bytes_chained() const noexcept {
-        return chained_bytes - stolen_bytes.load(std::memory_order_relaxed);
+        const std::uint64_t stolen = stolen_bytes.load(std::memory_order_relaxed), chained = chained_bytes.get();
+        return chained > stolen ? chained - stolen : 0;
     }
 
     // Owner: as the function of chain, with the books kept. Needs m not empty.
@@ -88,7 +89,7 @@ struct alignas(apart) local_state {
         const std::size_t count = m->count();  // once pushed, a thief may have it
         if (!r.young_chain().push_head(m, rings, size_max)) return false;
         r.chained_blocks.add(count);
-        chained_bytes += count * block_bytes;
+        chained_bytes.add(count * block_bytes);
         return true;
     }
 
@@ -96,7 +97,7 @@ struct alignas(apart) local_state {
     magazine* taken(magazine* m, std::size_t block_bytes) noexcept {
         if (m) {
             rack_of(m->size_class()).chained_blocks.subtract(m->count());
-            chained_bytes -= m->count() * block_bytes;
+            chained_bytes.subtract(m->count() * block_bytes);
         }
         return m;
     }
