@@ -9,10 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <thread>
 
 #include "base/handshake.hpp"
+#include "base/spin_lock.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 
@@ -148,7 +147,7 @@ TEST_CASE("a private hit gives the newest block first and counts, a miss touches
 
 TEST_CASE("never are an owner and a visitor inside at the same time") {
     if (!handshake::available()) return;
-    constexpr std::size_t entries = support::scaled(2'000'000), visitors = 2, owners = 2;
+    constexpr std::size_t visits = support::scaled(100'000), entries = support::scaled(300'000), owners = 2;
     struct alignas(detail::apart) house {
         open_local inside;
         detail::door entrance{inside.front};
@@ -157,46 +156,45 @@ TEST_CASE("never are an owner and a visitor inside at the same time") {
         alignas(detail::apart) std::uint64_t b = 0;
     };
     const auto houses = std::make_unique<std::array<house, owners>>();
-    std::mutex visiting;
-    std::atomic<std::size_t> torn{0}, entered{0}, visited{0}, owners_done{0};
-    support::on_threads(owners + visitors, [&](std::size_t me) {
+    std::atomic<std::size_t> torn{0}, entered{0}, visited{0};
+    std::atomic<bool> over{false};
+    support::on_threads(owners + 1, [&](std::size_t me) {
         std::size_t times = 0;
         if (me < owners) {
             house& home = (*houses)[me];
             detail::local closed;
-            for (std::size_t i = 0; i < entries; ++i) {
+            while (!over.load(std::memory_order_relaxed)) {
                 detail::local& mine = home.entrance.enter(closed);
-                const bool stopped = mine.magazines() != home.inside.front.own();
-                if (!stopped) {
-                    ++times;
+                if (mine.magazines() == home.inside.front.own()) {
+                    if (++times % 1024 == 0) entered.fetch_add(1024, std::memory_order_relaxed);
                     if (home.a != home.b) ++torn;
                     ++home.a;
                     std::atomic_signal_fence(std::memory_order_seq_cst);  // or the two become one for the compiler
                     ++home.b;
                 }
                 home.entrance.leave(mine);
-                if (stopped) std::this_thread::yield();
             }
-            entered += times;
-            ++owners_done;
-        } else {
-            while (owners_done < owners || times == 0) {
-                const std::lock_guard hold(visiting);
-                for (house& each : *houses) each.inside.front.stop();
-                handshake::barrier();
-                for (house& each : *houses) {
-                    if (!each.entrance.occupied(each.inside.front)) {
-                        ++times;
-                        if (each.a != each.b) ++torn;
-                        each.a += 1000;
-                        std::atomic_signal_fence(std::memory_order_seq_cst);
-                        each.b += 1000;
-                    }
-                    each.inside.front.reopen();
-                }
-            }
-            visited += times;
+            entered += times % 1024;
+            return;
         }
+        // Until both have been there often, however the processor was shared out.
+        while (times < visits || entered.load(std::memory_order_relaxed) < entries) {
+            for (house& each : *houses) each.inside.front.stop();
+            handshake::barrier();
+            for (house& each : *houses) {
+                if (!each.entrance.occupied(each.inside.front)) {
+                    ++times;
+                    if (each.a != each.b) ++torn;
+                    each.a += 1000;
+                    std::atomic_signal_fence(std::memory_order_seq_cst);
+                    each.b += 1000;
+                }
+                each.inside.front.reopen();
+            }
+            for (std::size_t i = times % 32; i > 0; --i) detail::pause();  // owners come and go meanwhile
+        }
+        visited += times;
+        over = true;
     });
     CHECK(torn == 0);
     CHECK(entered > 0);
