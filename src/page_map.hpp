@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/size_classes.hpp>
@@ -30,25 +31,27 @@ inline constexpr unsigned class_bit = 56;
 // 512 KiB of zeroes that are not resident until a leaf is entered.
 extern constinit std::atomic<leaf*> root[std::size_t{1} << root_bits];
 
-// The entry for `p`, or 0. Two dependent loads.
-inline std::uint64_t look_up(const void* p) noexcept {
-    const auto number = reinterpret_cast<std::uintptr_t>(p) >> page_bits;
-    const std::uintptr_t branch = number >> leaf_bits;
-    if (branch >> root_bits) [[unlikely]]
-        return 0;
+// The entry of page number `page` in the leaf of `branch`, or 0. Two dependent loads.
+inline std::uint64_t entry_of(std::uintptr_t branch, std::uintptr_t number) noexcept {
     const leaf* there = root[branch].load(std::memory_order_acquire);  // partner: reach() in page_map.cpp
     // Acquire: partner of set(): what the span says of itself. A block's span was set before the block was given out, so
     // a live block always finds its own.
     return there ? there[number & ((std::uintptr_t{1} << leaf_bits) - 1)].load(std::memory_order_acquire) : 0;
 }
 
-// The span at `p`, or null.
+// The span at `p`, which may be anything, or null.
 inline span* find(const void* p) noexcept {
-    return reinterpret_cast<span*>(look_up(p) & ((std::uint64_t{1} << class_bit) - 1));
+    const auto number = reinterpret_cast<std::uintptr_t>(p) >> page_bits;
+    if (number >> leaf_bits >= std::size(root)) return nullptr;
+    return reinterpret_cast<span*>(entry_of(number >> leaf_bits, number) & ((std::uint64_t{1} << class_bit) - 1));
 }
 
-// The size class of the block at `p`, plus one; 0 where there is no span.
-inline std::size_t class_after(const void* p) noexcept { return look_up(p) >> class_bit; }
+// The size class of the block at `p`, plus one; 0 where there is no span. `p` came from some allocator: address bits that
+// no allocator's pointer has set are not looked at.
+inline std::size_t class_after(const void* p) noexcept {
+    const auto number = reinterpret_cast<std::uintptr_t>(p) >> page_bits;
+    return entry_of(static_cast<std::uint16_t>(number >> leaf_bits), number) >> class_bit;
+}
 
 // Enters `s` for [base, base + bytes); false when there is no memory for a leaf or the address lies beyond 48 bits.
 // Nobody else may set an overlapping range.

@@ -598,12 +598,17 @@ void pool::perform_tick() noexcept {
 
 void pool::tick_now() noexcept {
     if (!depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
-    drain_outgoing(everything);
+    finish_tick();
     source_.age();
     {
         std::scoped_lock hold(visiting_);
         perform_tick();
     }
+    finish_tick();
+}
+
+void pool::finish_tick() noexcept {
+    if (!depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
     drain_outgoing(everything);
     source_.give_due(everything);
 }
@@ -612,8 +617,7 @@ void pool::tick_now() noexcept {
 // before the next tick begins, so nothing is older than two ticks. Of several threads that come at once, one performs it.
 void pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
     if (!decay_.claim(now) || !depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
-    drain_outgoing(everything);
-    source_.give_due(everything);
+    finish_tick();
     source_.age();
     {
         std::scoped_lock hold(visiting_);

@@ -96,6 +96,8 @@ public:
 
     void tick_now() noexcept override;
     void tick_if_due(std::chrono::nanoseconds now) noexcept override;
+    // Hands down all that the last tick has left for others to hand down.
+    void finish_tick() noexcept;
     std::chrono::nanoseconds due() const noexcept override { return decay_.due(); }
     void thread_exits(thread_slot& slot) noexcept override;
     void before_fork() noexcept override;

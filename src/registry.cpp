@@ -1,7 +1,5 @@
 #include "registry.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -19,17 +17,13 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 struct registry_state {
     using time = std::chrono::nanoseconds;
 
-    sleeping_lock lock;                   // guards all below but the atomics
+    sleeping_lock lock;                   // guards all below but `earliest`
     registrant* first = nullptr;
     registrant* last = nullptr;
     std::uint64_t ids = 0;
     std::uint64_t indices = 1 | 2;        // taken places: no_index, and the default pool's
     // When to look at the registrants again. Relaxed: a stale value makes a look early or late by one exchange.
     std::atomic<time::rep> earliest{time::max().count()};
-    std::atomic<bool> listening{false};   // for exits of threads, and for forks; never reset
-
-    // What a registry wants to hear of. Without the lock: libc may allocate here, and so come back to us.
-    void listen() noexcept;
 
     void thread_exits(thread_slot& slot) noexcept {
         std::scoped_lock hold(lock);
@@ -104,18 +98,11 @@ registry_state& state() noexcept { return the_registry.it; }
 
 }  // namespace
 
-void registry_state::listen() noexcept {
-    if (listening.exchange(true, std::memory_order_relaxed)) return;  // relaxed: of two, one does it
-    thread_slots::on_exit([](thread_slot& slot) { state().thread_exits(slot); });
-    ::pthread_atfork([] { state().before_fork(); }, [] { state().after_fork_in_parent(); },
-                     [] { state().after_fork_in_child(); });
-}
-
 namespace registry {
 
 std::uint32_t join(registrant& r, std::uint32_t wanted) noexcept {
     registry_state& all = state();
-    all.listen();
+    thread_slots::on_exit([](thread_slot& slot) { state().thread_exits(slot); });
     std::scoped_lock hold(all.lock);
     all.join(r);
     if (wanted != no_index) return wanted;
@@ -137,6 +124,10 @@ void leave(registrant& r, std::uint32_t index) noexcept {
     thread_slots::forget(index);  // before the place can be taken again
     all.indices &= ~(std::uint64_t{1} << index);
 }
+
+void before_fork() noexcept { state().before_fork(); }
+void after_fork_in_parent() noexcept { state().after_fork_in_parent(); }
+void after_fork_in_child() noexcept { state().after_fork_in_child(); }
 
 void tick_all() noexcept {
     state().for_each([](registrant& r) { r.tick_now(); });

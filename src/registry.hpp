@@ -47,6 +47,12 @@ std::uint32_t join(registrant& r, std::uint32_t wanted = no_index) noexcept;
 // Waits for visits under way. `index` as join() gave it.
 void leave(registrant& r, std::uint32_t index) noexcept;
 
+// Around every fork, by the forking thread: the child's pools are whole, and what other threads had cached is to be had
+// there. A fork that is not announced leaves the child with locks that nobody will open.
+void before_fork() noexcept;
+void after_fork_in_parent() noexcept;
+void after_fork_in_child() noexcept;
+
 void tick_all() noexcept;
 
 // Ticks every registrant whose tick is due. One relaxed load and a comparison when none is.

@@ -20,8 +20,8 @@ inline constexpr std::uint32_t slots_max = 1U << 16;  // threads at once; those 
 // there is no free one, or inside a signal handler that interrupted an adoption.
 thread_slot* mine() noexcept;
 
-// Called once per exiting thread, by that thread, with signals blocked, before its slot can be adopted again. Set once,
-// before the first slot is adopted.
+// Called once per exiting thread, by that thread, with signals blocked, before its slot can be adopted again. There is
+// one such function; it is set before the first slot is adopted.
 void on_exit(void (*leave)(thread_slot&)) noexcept;
 
 // Makes every slot forget its local of the pool with this index. Nobody may be using that pool.
