@@ -3,36 +3,27 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <condition_variable>
 #include <limits>
 #include <mutex>
 
+#include "base/handshake.hpp"
+#include "base/immortal.hpp"
+#include "base/sleeping_lock.hpp"
+#include "base/spin_lock.hpp"
 #include "base/thread_slots.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI::detail {
 
-// Process-wide and never destroyed: pools may live longer than static destructors run.
 struct registry_state {
     using time = std::chrono::nanoseconds;
 
-    std::mutex lock;                      // guards all below but `earliest`
-    std::condition_variable visit_over;
+    sleeping_lock lock;                   // guards all below but `earliest`
     registrant* first = nullptr;
     registrant* last = nullptr;
     std::uint64_t ids = 0;
     std::uint64_t indices = 1 | 2;        // taken places: no_index, and the default pool's
     // When to look at the registrants again. Relaxed: a stale value makes a look early or late by one exchange.
     std::atomic<time::rep> earliest{time::max().count()};
-
-    static registry_state& get() noexcept {
-        alignas(registry_state) static std::byte place[sizeof(registry_state)];
-        static registry_state& only = [&]() -> registry_state& {
-            auto* state = ::new (place) registry_state;
-            thread_slots::on_exit([](thread_slot& slot) { get().thread_exits(slot); });
-            return *state;
-        }();
-        return only;
-    }
 
     void thread_exits(thread_slot& slot) noexcept {
         std::scoped_lock hold(lock);
@@ -47,35 +38,71 @@ struct registry_state {
         earliest.store(std::min(earliest.load(std::memory_order_relaxed), r.due().count()), std::memory_order_relaxed);
     }
 
-    void leave(registrant& r, std::unique_lock<std::mutex>& hold) noexcept {
+    void leave(registrant& r) noexcept {
         (r.previous_ ? r.previous_->next_ : first) = r.next_;
         (r.next_ ? r.next_->previous_ : last) = r.previous_;
-        visit_over.wait(hold, [&] { return r.visits_ == 0; });
+    }
+
+    bool visited(const registrant& r) noexcept {
+        std::scoped_lock hold(lock);
+        return r.visits_ != 0;
     }
 
     // Calls visit(r) for each, without the lock, with `r` kept from leaving meanwhile.
     template <class Visit>
     void for_each(Visit visit) noexcept {
-        std::unique_lock hold(lock);
         std::uint64_t seen = 0;
         for (;;) {
-            registrant* r = first;
-            while (r && r->id_ <= seen) r = r->next_;
-            if (!r) return;
-            seen = r->id_;
-            ++r->visits_;
-            hold.unlock();
+            registrant* r;
+            {
+                std::scoped_lock hold(lock);
+                for (r = first; r && r->id_ <= seen;) r = r->next_;
+                if (!r) return;
+                seen = r->id_;
+                ++r->visits_;
+            }
             visit(*r);
-            hold.lock();
-            if (--r->visits_ == 0) visit_over.notify_all();
+            std::scoped_lock hold(lock);
+            --r->visits_;
         }
     }
+
+    void before_fork() noexcept {
+        lock.lock();
+        for (registrant* r = first; r; r = r->next_) r->before_fork();
+        thread_slots::before_fork();
+    }
+    void after_fork_in_parent() noexcept {
+        thread_slots::after_fork_in_parent();
+        for (registrant* r = first; r; r = r->next_) r->after_fork_in_parent();
+        lock.unlock();
+    }
+    // The other threads are gone, and with them their visits.
+    void after_fork_in_child() noexcept {
+        handshake::after_fork_in_child();
+        thread_slots::after_fork_in_child();
+        for (registrant* r = first; r; r = r->next_) {
+            r->visits_ = 0;
+            r->after_fork_in_child();
+        }
+        lock.unlock();
+    }
 };
+
+namespace {
+
+// Pools may live longer than static destructors run.
+constinit immortal<registry_state> the_registry;
+
+registry_state& state() noexcept { return the_registry.it; }
+
+}  // namespace
 
 namespace registry {
 
 std::uint32_t join(registrant& r, std::uint32_t wanted) noexcept {
-    registry_state& all = registry_state::get();
+    registry_state& all = state();
+    thread_slots::on_exit([](thread_slot& slot) { state().thread_exits(slot); });
     std::scoped_lock hold(all.lock);
     all.join(r);
     if (wanted != no_index) return wanted;
@@ -86,20 +113,28 @@ std::uint32_t join(registrant& r, std::uint32_t wanted) noexcept {
 }
 
 void leave(registrant& r, std::uint32_t index) noexcept {
-    registry_state& all = registry_state::get();
-    std::unique_lock hold(all.lock);
-    all.leave(r, hold);
+    registry_state& all = state();
+    {
+        std::scoped_lock hold(all.lock);
+        all.leave(r);
+    }
+    for (unsigned round = 0; all.visited(r); ++round) wait_politely(round);
     if (index == no_index) return;
+    std::scoped_lock hold(all.lock);
     thread_slots::forget(index);  // before the place can be taken again
     all.indices &= ~(std::uint64_t{1} << index);
 }
 
+void before_fork() noexcept { state().before_fork(); }
+void after_fork_in_parent() noexcept { state().after_fork_in_parent(); }
+void after_fork_in_child() noexcept { state().after_fork_in_child(); }
+
 void tick_all() noexcept {
-    registry_state::get().for_each([](registrant& r) { r.tick_now(); });
+    state().for_each([](registrant& r) { r.tick_now(); });
 }
 
 void tick_due(std::chrono::nanoseconds now) noexcept {
-    registry_state& all = registry_state::get();
+    registry_state& all = state();
     if (now.count() < all.earliest.load(std::memory_order_relaxed)) return;
     // Whoever joins from here on lowers `earliest` again.
     all.earliest.store(registry_state::time::max().count(), std::memory_order_relaxed);
