@@ -16,7 +16,7 @@ namespace {
 
 using namespace programs;
 
-constexpr std::size_t room = 512 * mib;
+constexpr std::size_t room = 256 * mib;
 
 std::size_t virtual_bytes() {
     std::FILE* statm = std::fopen("/proc/self/statm", "r");
@@ -71,7 +71,7 @@ int main() {
     const rlimit both{limit, limit};
     require(setrlimit(RLIMIT_AS, &both) == 0, "the limit is set");
 
-    for (int round = 0; round < 3; ++round)
+    for (int round = 0; round < 2; ++round)
         for (const std::size_t bytes :
              {std::size_t{64}, 32 * mib, std::size_t{1000}, std::size_t{32'768}, mib, std::size_t{4096}}) {
             node* first;
@@ -98,16 +98,16 @@ int main() {
 
     // A new-handler that frees is asked, and new goes on; when it has nothing left, new throws.
     std::set_new_handler(give_reserve);
-    reserve = std::malloc(128 * mib);
+    reserve = std::malloc(64 * mib);
     require(reserve, "there is a reserve");
     node* all;
     take_all(mib, all);
-    void* p = ::operator new(64 * mib);
+    void* p = ::operator new(32 * mib);
     require(p && handler_calls == 1, "new has asked the handler and has got memory");
     bool thrown = false;
     void* volatile kept = nullptr;
     try {
-        kept = ::operator new(256 * mib);
+        kept = ::operator new(128 * mib);
     } catch (const std::bad_alloc&) {
         thrown = true;
     }
@@ -115,6 +115,6 @@ int main() {
     ::operator delete(p);
     free_all(all);
     std::set_new_handler(nullptr);
-    std::string text(100 * mib, 'x');
+    std::string text(64 * mib, 'x');
     require(text.back() == 'x', "there is memory again");
 }
