@@ -43,8 +43,8 @@ struct alignas(apart) rack {
     std::atomic<std::uint64_t> stolen_blocks{0};  // thieves
 
     // The owner's.
-    magazine* spare = nullptr;      // local_state::swap_spare() sets it
-    std::uint32_t spare_bytes = 0;  // bytes of blocks that a spare has room for; fixed
+    magazine* spare = nullptr;
+    std::uint32_t magazine_bytes = 0;  // of blocks, in a full one; fixed
     std::uint32_t refill_next = 0;  // blocks to ask for at the next refill; 0 before the first
     counter chained_blocks;
     counter hits_private, hits_chain, hits_steal, hits_victim, misses, refills, spills, spilled_blocks;
@@ -65,7 +65,8 @@ struct alignas(apart) local_state {
     std::uint32_t exchanges = 0;             // magazine exchanges so far
     std::atomic<std::uint64_t> epoch;        // the tick that this local was rotated for last; read by visitors too
     counter chained_bytes;
-    std::uint64_t spare_bytes = 0;           // of all racks that have a spare; owner
+    std::uint64_t private_bytes = 0;         // of blocks, were all private magazines full; owner
+    std::uint32_t unload_next = 0;           // size class; owner
 
     // Thieves write this.
     alignas(apart) std::atomic<std::uint64_t> stolen_bytes{0};
@@ -86,10 +87,14 @@ struct alignas(apart) local_state {
         return chained > stolen ? chained - stolen : 0;
     }
 
-    // Owner: makes `m`, which may be null, the spare. Returns the one before it.
-    magazine* swap_spare(rack& r, magazine* m) noexcept {
-        spare_bytes += (m ? r.spare_bytes : 0) - std::uint64_t{r.spare ? r.spare_bytes : 0};
-        return std::exchange(r.spare, m);
+    // Owner: a private magazine of the rack comes, or goes.
+    magazine* comes(rack& r, magazine* m) noexcept {
+        private_bytes += r.magazine_bytes;
+        return m;
+    }
+    magazine* goes(rack& r, magazine* m) noexcept {
+        private_bytes -= r.magazine_bytes;
+        return m;
     }
 
     // Owner: as the function of chain, with the books kept. Needs m not empty.

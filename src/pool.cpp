@@ -141,7 +141,7 @@ local_state* pool::add_part(thread_slot& slot) noexcept {
     for (std::uint32_t c = 0; c < classes; ++c) {
         const depot& d = depot_of(c);
         rack* r = ::new (&part->rack_of(c)) rack;
-        r->spare_bytes = static_cast<std::uint32_t>(d.stock.capacity() * d.block_bytes);
+        r->magazine_bytes = static_cast<std::uint32_t>(d.stock.capacity() * d.block_bytes);
     }
     front->state = part;
     front->reopen();
@@ -213,7 +213,7 @@ void* pool::take_private(local_state& mine, std::uint32_t size_class) noexcept {
         if (!r.spare || r.spare->empty()) return nullptr;
         magazine* old = loaded;
         if (is_real(old)) fold_hits(r, *old);
-        loaded = mine.swap_spare(r, is_real(old) ? old : nullptr);
+        loaded = std::exchange(r.spare, is_real(old) ? old : nullptr);
     }
     return loaded->hit();
 }
@@ -268,13 +268,16 @@ void pool::load(local_state& mine, magazine* m) noexcept {
     const std::uint32_t size_class = m->size_class();
     depot& d = depot_of(size_class);
     rack& r = mine.rack_of(size_class);
-    magazine* old = std::exchange(mine.loaded(size_class), m);
+    magazine* old = std::exchange(mine.loaded(size_class), mine.comes(r, m));
     if (!is_real(old)) return;
     fold_hits(r, *old);
-    if (r.spare && r.spare->empty()) d.stock.put(mine.swap_spare(r, nullptr));
-    if (!r.spare && may_have_spare(mine, size_class)) {
-        mine.swap_spare(r, old);
-    } else if (old->empty()) {
+    if (r.spare && r.spare->empty()) d.stock.put(mine.goes(r, std::exchange(r.spare, nullptr)));
+    if (!r.spare) {
+        r.spare = old;
+        return;
+    }
+    mine.goes(r, old);
+    if (old->empty()) {
         d.stock.put(old);
     } else if (mine.push(old, d.block_bytes, records_, d.chain_max)) {
         d.young.raise(mine.number);
@@ -283,20 +286,39 @@ void pool::load(local_state& mine, magazine* m) noexcept {
     }
 }
 
-// The first magazine of a class is always the owner's to keep; all spares together are bounded.
-bool pool::may_have_spare(local_state& mine, std::uint32_t size_class) noexcept {
-    return mine.spare_bytes + mine.rack_of(size_class).spare_bytes <= plan_.spare_bytes_max;
+// Whether a further private magazine might take the part above its bound, were all of them full.
+bool pool::is_rich(const local_state& mine, std::uint32_t size_class) noexcept {
+    return mine.private_bytes + plan_.sizes[size_class] * depot_of(size_class).stock.capacity() > plan_.private_bytes_max;
+}
+
+// Owner of a rich part, who frees: other classes' magazines go down, one class after the other, until what all really hold
+// is within the bound. Bounded by the number of classes.
+void pool::make_room(local_state& mine, std::uint32_t size_class) noexcept {
+    std::uint64_t held = mine.rack_of(size_class).magazine_bytes;
+    for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) {
+        const magazine* spare = mine.rack_of(c).spare;
+        held += (mine.loaded(c)->count() + (spare ? spare->count() : 0)) * plan_.sizes[c];
+    }
+    for (std::uint32_t i = 0; i < plan_.sizes.count && held > plan_.private_bytes_max; ++i) {
+        const std::uint32_t c = mine.unload_next++ % plan_.sizes.count;
+        if (c == size_class) continue;
+        const auto down = [&](magazine* m) {
+            held -= m->count() * plan_.sizes[c];
+            send_down(m);
+        };
+        unload(mine, c, down, [&](magazine* m) { depot_of(c).stock.put(m); });
+    }
 }
 
 // An empty magazine to fill outside, out of the local's own hands where it has one. Null when there is no
 // memory for one.
 magazine* pool::detach_empty(local_state& mine, std::uint32_t size_class) noexcept {
     rack& r = mine.rack_of(size_class);
-    if (r.spare && r.spare->empty()) return mine.swap_spare(r, nullptr);
+    if (r.spare && r.spare->empty()) return mine.goes(r, std::exchange(r.spare, nullptr));
     magazine*& loaded = mine.loaded(size_class);
     if (is_real(loaded) && loaded->empty()) {
         fold_hits(r, *loaded);
-        return std::exchange(loaded, &no_magazine);
+        return mine.goes(r, std::exchange(loaded, &no_magazine));
     }
     return depot_of(size_class).stock.take(records_);
 }
@@ -370,25 +392,29 @@ bool pool::give_private(local_state& mine, std::uint32_t size_class, void* block
         if (!r.spare || r.spare->full()) return false;
         magazine* old = loaded;
         if (is_real(old)) fold_hits(r, *old);
-        loaded = mine.swap_spare(r, is_real(old) ? old : nullptr);
+        loaded = std::exchange(r.spare, is_real(old) ? old : nullptr);
     }
     loaded->push(block);
     return true;
 }
 
-// Both own magazines are full: the spare goes to the chain, and an empty one takes the block. False when the local has
-// all it may have, or there is no empty magazine to be had.
+// The own magazines are full: one goes to the chain, and an empty one takes the block. A part that is rich in other classes
+// has to do with one here. False when the local has all it may have, or there is no empty magazine to be had.
 bool pool::give_chain(local_state& mine, std::uint32_t size_class, void* block) noexcept {
     depot& d = depot_of(size_class);
     rack& r = mine.rack_of(size_class);
-    if (r.spare) {
-        const std::size_t bytes = r.spare->count() * d.block_bytes;
-        if (mine.bytes_chained() + bytes > plan_.local_bytes_max) return false;
-        if (!mine.push(r.spare, d.block_bytes, records_, d.chain_max)) return false;
-        mine.swap_spare(r, nullptr);
+    magazine*& loaded = mine.loaded(size_class);
+    const bool rich = is_rich(mine, size_class);
+    if (r.spare || (rich && is_real(loaded))) {
+        magazine* full = r.spare ? r.spare : loaded;
+        if (mine.bytes_chained() + r.magazine_bytes > plan_.local_bytes_max) return false;
+        if (!r.spare) fold_hits(r, *full);
+        if (!mine.push(full, d.block_bytes, records_, d.chain_max)) return false;
+        mine.goes(r, full);
+        (r.spare ? r.spare : loaded) = r.spare ? nullptr : &no_magazine;
         d.young.raise(mine.number);
-    } else if (is_real(mine.loaded(size_class)) && !may_have_spare(mine, size_class)) {
-        return false;
+    } else if (rich) {
+        make_room(mine, size_class);
     }
     magazine* fresh = d.stock.take(records_);
     if (!fresh) return false;
@@ -401,9 +427,10 @@ bool pool::give_chain(local_state& mine, std::uint32_t size_class, void* block) 
 magazine* pool::detach_full(local_state& mine, std::uint32_t size_class) noexcept {
     rack& r = mine.rack_of(size_class);
     magazine* loaded = std::exchange(mine.loaded(size_class), &no_magazine);
-    if (!is_real(loaded)) return mine.swap_spare(r, nullptr);
+    if (!is_real(loaded)) return r.spare ? mine.goes(r, std::exchange(r.spare, nullptr)) : nullptr;
     fold_hits(r, *loaded);
-    return r.spare ? mine.swap_spare(r, loaded) : loaded;
+    mine.goes(r, loaded);
+    return r.spare ? std::exchange(r.spare, loaded) : loaded;
 }
 
 // Hands a full magazine down and loads it again, empty but for the one block.

@@ -63,7 +63,7 @@ struct pool_plan {
     std::size_t local_bytes_max;
     std::chrono::nanoseconds decay_interval;
     std::uint32_t index_wanted = no_index;
-    std::size_t spare_bytes_max = static_cast<std::size_t>(-1);  // of a local: capacity of all its spare magazines
+    std::size_t private_bytes_max = static_cast<std::size_t>(-1);  // of blocks in a local's private magazines
     stranger_handler stranger = nullptr;
 };
 
@@ -119,7 +119,8 @@ private:
     bool give_private(local_state& mine, std::uint32_t size_class, void* block) noexcept;
     bool give_chain(local_state& mine, std::uint32_t size_class, void* block) noexcept;
     void load(local_state& mine, magazine* m) noexcept;
-    bool may_have_spare(local_state& mine, std::uint32_t size_class) noexcept;
+    bool is_rich(const local_state& mine, std::uint32_t size_class) noexcept;
+    void make_room(local_state& mine, std::uint32_t size_class) noexcept;
     magazine* detach_empty(local_state& mine, std::uint32_t size_class) noexcept;
     std::uint32_t next_refill(local_state& mine, std::uint32_t size_class) noexcept;
     magazine* detach_full(local_state& mine, std::uint32_t size_class) noexcept;

@@ -31,13 +31,14 @@ void unload(local_state& part, std::uint32_t size_class, Keep keep, Empty empty)
     for (magazine* m : {is_real(loaded) ? loaded : nullptr, r.spare}) {
         if (!m) continue;
         fold_hits(r, *m);
+        part.goes(r, m);
         if (m->empty())
             empty(m);
         else
             keep(m);
     }
     loaded = &no_magazine;
-    part.swap_spare(r, nullptr);
+    r.spare = nullptr;
 }
 
 // Owner. Ages one size class by a tick. What is due to go goes to down(m), empty magazines to empty(m). True when there
