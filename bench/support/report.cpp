@@ -17,11 +17,11 @@ std::string number(double value) {
     return fmt::format("{:.2f}", value);
 }
 
-std::string mib(long kib) { return fmt::format("{:.1f}", static_cast<double>(kib) / 1024); }
-
 std::string times(const result& r) { return r.ratio ? fmt::format("{:.2f} times", *r.ratio) : ""; }
 
 }  // namespace
+
+std::string mib(long kib) { return kib ? fmt::format("{:.1f}", static_cast<double>(kib) / 1024) : ""; }
 
 void print_table(const std::vector<result>& results) {
     fmt::print("{:<14}{:>4}  {:<30}{:>9} {:<10}{:>18}{:>13}{:>10}{:>10}{:>10}\n", "bench", "thr", "who", "median",
