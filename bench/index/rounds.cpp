@@ -14,7 +14,7 @@
 
 #include "support/child.hpp"
 #include "support/escape.hpp"
-#include "support/machine.hpp"
+#include "support/resident.hpp"
 #include "support/summary.hpp"
 
 namespace bench {
