@@ -33,8 +33,14 @@ int run(const bench::options& how) {
     const nlohmann::json machine = bench::machine();
     if (!how.json_file.empty() && !std::ofstream(how.json_file, std::ios::app)) return refused(how.json_file);
     bench::session now(how);
-    bench::run_pools(now);
-    bench::run_index(now);
+    int status = EXIT_SUCCESS;
+    try {
+        for (const auto part : {bench::run_pools, bench::run_index, bench::run_mallocs, bench::run_programs}) part(now);
+    } catch (const std::exception& e) {
+        // What is measured already is worth reporting.
+        fmt::print(stderr, "\ntidepool-bench: {}\n", e.what());
+        status = EXIT_FAILURE;
+    }
     if (how.list) return EXIT_SUCCESS;
     now.progress.done();
 
@@ -44,24 +50,30 @@ int run(const bench::options& how) {
     bench::print_targets(targets);
     if (how.quick) fmt::print("\n--quick: few and short rounds; not for quoting.\n");
     if constexpr (tidepool::detail::always_slow) fmt::print("\nNot a release build: not for quoting.\n");
-    if (how.json_file.empty()) return EXIT_SUCCESS;
-    return write(how.json_file, {{"machine", machine},
-                                 {"quick", how.quick},
-                                 {"input", now.input},
-                                 {"results", bench::to_json(now.results)},
-                                 {"phases", now.phases},
-                                 {"targets", bench::to_json(targets)}});
+    if (!now.missing.empty()) {
+        fmt::print("\nnot measured, being missing: {}\n", fmt::join(now.missing, " "));
+        status = EXIT_FAILURE;
+    }
+    if (how.json_file.empty()) return status;
+    const int written = write(how.json_file, {{"machine", machine},
+                                              {"quick", how.quick},
+                                              {"input", now.input},
+                                              {"results", bench::to_json(now.results)},
+                                              {"phases", now.phases},
+                                              {"targets", bench::to_json(targets)}});
+    return written == EXIT_SUCCESS ? status : written;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     bench::options how;
-    CLI::App app("Tidepool beside the standard's pools, on the same work, in turn.");
+    CLI::App app("Tidepool beside the standard's pools, and its malloc beside others, on the same work, in turn.");
     app.add_option("--json", how.json_file, "Also write the results to this file")->type_name("FILE");
     app.add_option("--only", how.only, "Only what matches in \"BENCH/THREADS WHO\"; see --list")->type_name("REGEX");
     app.add_option("--rounds", how.rounds, "Rounds of each bench")->check(CLI::Range(1, 100000));
     app.add_flag("--quick", how.quick, "Less input, fewer and shorter rounds: under a minute");
+    app.add_flag("--peers", how.peers, "Run the real programs on mimalloc, jemalloc and tcmalloc, too");
     app.add_flag("--list", how.list, "Say what there is and stop");
     CLI11_PARSE(app, argc, argv);
     try {

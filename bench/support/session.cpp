@@ -1,6 +1,7 @@
 #include "support/session.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include <fmt/format.h>
 
@@ -13,6 +14,21 @@ bool session::wanted(const std::string& bench, unsigned threads, std::string_vie
     if (!how.only.empty() && !std::regex_search(text, only_)) return false;
     if (how.list) fmt::print("{}\n", text);
     return !how.list;
+}
+
+std::vector<malloc_kind> session::those_wanted(const std::vector<malloc_kind>& all, const std::string& bench,
+                                               unsigned threads) {
+    std::vector<malloc_kind> found;
+    for (malloc_kind each : all) {
+        if (!wanted(bench, threads, each.who)) continue;
+        try {
+            each.library = located(each);
+            found.push_back(each);
+        } catch (const std::runtime_error& e) {
+            if (missing.insert(each.who).second) fmt::print(stderr, "\nnot measured: {}\n", e.what());
+        }
+    }
+    return found;
 }
 
 result& session::add(const std::string& bench, unsigned threads, const std::string& unit, const std::string& who,

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <regex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "compare/mallocs.hpp"
 #include "support/report.hpp"
 #include "support/result.hpp"
 
@@ -20,6 +22,7 @@ struct options {
     unsigned rounds = 0;
     bool quick = false;
     bool list = false;
+    bool peers = false;
 
     unsigned rounds_or(unsigned full, unsigned short_run) const { return rounds ? rounds : quick ? short_run : full; }
 };
@@ -29,6 +32,10 @@ struct session {
 
     // Whether to run this; with --list it is printed instead.
     bool wanted(const std::string& bench, unsigned threads, std::string_view who) const;
+
+    // Those of them to run it under, each with its library found; what is missing is left out and said once.
+    std::vector<malloc_kind> those_wanted(const std::vector<malloc_kind>& all, const std::string& bench,
+                                          unsigned threads);
 
     // One contestant's samples become a line of the table.
     result& add(const std::string& bench, unsigned threads, const std::string& unit, const std::string& who,
@@ -41,7 +48,8 @@ struct session {
     const options how;
     bench::progress progress;
     std::vector<result> results;
-    std::string notes;  // what the table has no room for
+    std::string notes;              // what the table has no room for
+    std::set<std::string> missing;  // mallocs that were wanted and are not there
     nlohmann::json input = nlohmann::json::object(), phases = nlohmann::json::object();
 
 private:
@@ -51,5 +59,7 @@ private:
 // The parts. Each passes over what is not wanted.
 void run_pools(session& now);
 void run_index(session& now);
+void run_mallocs(session& now);
+void run_programs(session& now);
 
 }  // namespace bench
