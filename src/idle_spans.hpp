@@ -18,6 +18,7 @@
 #include <mutex>
 
 #include "base/arena.hpp"
+#include "base/pages.hpp"
 #include "base/poison.hpp"
 #include "base/spin_lock.hpp"
 #include "page_map.hpp"
@@ -29,10 +30,13 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 
 class idle_spans {
 public:
-    idle_spans(metered_upstream& below, arena& records) noexcept : below_(below), records_(records) {}
+    // Keeps `bytes_max` at most.
+    idle_spans(metered_upstream& below, arena& records, std::size_t bytes_max) noexcept
+        : below_(below), records_(records), bytes_max_(bytes_max) {}
 
-    // A span of this size: the newest idle one, else the upstream's. Null when there is no memory.
-    void* take(std::size_t bytes) noexcept {
+    // A span of this size: the newest idle one, else the upstream's. Null when there is no memory. `eager`: it will be used
+    // to its end soon, so its pages are asked for together instead of one fault after the other.
+    void* take(std::size_t bytes, bool eager) noexcept {
         {
             std::scoped_lock hold(lock_);
             shelf& s = shelf_of(bytes);
@@ -44,14 +48,16 @@ public:
                 return base;
             }
         }
-        return below_.allocate(bytes, page_map::page);
+        void* fresh = below_.allocate(bytes, page_map::page);
+        if (fresh && eager) populate_pages(fresh, bytes);
+        return fresh;
     }
 
-    // Keeps a span for the next who wants one.
+    // Keeps a span for the next who wants one, where there is room.
     void keep(void* base, std::size_t bytes) noexcept {
         {
             std::scoped_lock hold(lock_);
-            if (record* r = unused_record()) {
+            if (record* r = this->bytes() + bytes <= bytes_max_ ? unused_record() : nullptr) {
                 shelf& s = shelf_of(bytes);
                 r->base = base;
                 r->older = s.newest;
@@ -164,6 +170,7 @@ private:
 
     metered_upstream& below_;
     arena& records_;
+    const std::size_t bytes_max_;
     spin_lock lock_;             // guards all below but `bytes_`
     std::array<shelf, 3> shelves_{};
     record* unused_ = nullptr;   // linked by `older`

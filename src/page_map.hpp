@@ -60,8 +60,9 @@ inline std::size_t class_after(const void* p) noexcept {
     const auto number = reinterpret_cast<std::uintptr_t>(p) >> page_bits;
     // Relaxed: nothing is read through it, and a live block's page was entered before the block was given out.
     const std::uint64_t line = digest[number % digest_lines].load(std::memory_order_relaxed);
-    if (line >> 8 == number) [[likely]]
-        return static_cast<std::uint8_t>(line);
+    const std::uint64_t after = line ^ number << 8;  // what is left of the line where it names this page
+    if (after - 1 < 255) [[likely]]
+        return after;
     return look_up(p) >> class_bit;
 }
 

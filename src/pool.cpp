@@ -22,6 +22,7 @@ namespace {
 constexpr std::uint32_t exchanges_per_look = 16;    // magazine exchanges of a thread between two looks at the clock
 constexpr std::size_t slice = 16;                   // magazines that one exchange hands down of what a tick has left
 constexpr std::size_t first_slice = 64;             // magazines that a tick on the slow path hands down itself
+constexpr std::size_t idle_bytes_max = 64U << 20;    // of idle spans; none where nothing would age them
 constexpr std::size_t idle_slice = 4;               // idle spans that one look gives back of what a tick has left
 constexpr std::size_t everything = static_cast<std::size_t>(-1);
 constexpr std::uint32_t refill_first = 16;          // blocks; doubles with each refill up to a magazine
@@ -73,7 +74,8 @@ pool::pool(const pool_plan& plan, const upstream& below, std::in_place_type_t<Ki
       index_(registry::join(*this, plan.index_wanted)) {}
 
 pool::pool(const pool_plan& plan, const upstream& below, from_spans) noexcept
-    : pool(plan, below, std::in_place_type<spans>, plan.sizes, below_, records_, plan.stranger) {}
+    : pool(plan, below, std::in_place_type<spans>, plan.sizes, below_, records_,
+           plan.decay_interval == plan.decay_interval.zero() ? 0 : idle_bytes_max, plan.stranger) {}
 
 pool::pool(const pool_plan& plan, const upstream& below, from_direct) noexcept
     : pool(plan, below, std::in_place_type<direct>, plan.sizes, below_) {}
