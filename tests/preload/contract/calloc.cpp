@@ -114,7 +114,7 @@ TEST_CASE("calloc refuses products that overflow or cannot be met, with ENOMEM")
 }
 
 TEST_CASE("reallocarray refuses products that overflow or cannot be met, with ENOMEM, and keeps the block") {
-    for (const std::size_t bytes : {100, 32'768, 100'000}) {
+    for (const std::size_t bytes : {100UL, 32'768UL, 100'000UL}) {
         void* held = std::malloc(bytes);
         fill(held, bytes, 5);
         for (const product& is : impossible_products) {
@@ -131,12 +131,13 @@ TEST_CASE("reallocarray refuses products that overflow or cannot be met, with EN
 }
 
 TEST_CASE("reallocarray gives, grows and shrinks as realloc does") {
-    auto [p, error] = with_errno([] { return reallocarray(nullptr, 10, 10); });
+    const auto first = with_errno([] { return reallocarray(nullptr, 10, 10); });
+    CHECK(first.error == untouched);
+    void* p = first.result;
     REQUIRE(p);
-    CHECK(error == untouched);
     fill(p, 100, 9);
-    for (const std::size_t count : {20, 3000, 100'000, 500, 10}) {
-        const auto [q, error_now] = with_errno([&] { return reallocarray(p, count, 10); });
+    for (const std::size_t count : {20UL, 3000UL, 100'000UL, 500UL, 10UL}) {
+        const auto [q, error_now] = with_errno([=] { return reallocarray(p, count, 10); });
         REQUIRE(q);
         CHECK(error_now == untouched);
         CHECK(is_filled(q, 100, 9));

@@ -14,7 +14,7 @@ TEST_CASE("malloc gives memory of every size, aligned to 16, and leaves errno al
         CHECK(is_aligned(p, 16));
         fill(p, bytes, bytes);
         CHECK(is_filled(p, bytes, bytes));
-        const auto freed = with_errno([&] { return std::free(p), 0; });
+        const auto freed = with_errno([block = p] { return std::free(block), 0; });
         CHECK(freed.error == untouched);
     }
 }

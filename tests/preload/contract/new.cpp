@@ -75,7 +75,7 @@ TEST_CASE("every form of new gives memory of every size, and every form of delet
                 CHECK(is_aligned(p, is_aligned_form(form) ? 64 : 16));
                 CHECK(malloc_usable_size(p) >= bytes);
                 fill(p, bytes, 1);
-                const auto freed = with_errno([&] { return give(form, ending, p, bytes), 0; });
+                const auto freed = with_errno([=, block = p] { return give(form, ending, block, bytes), 0; });
                 CHECK(freed.error == untouched);
             }
 }

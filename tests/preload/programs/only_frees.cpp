@@ -16,8 +16,9 @@ std::array<std::atomic<void*>, places> ring{};  // null: to be filled; a release
 }  // namespace
 
 int main() {
-    const std::size_t blocks = support::scaled(2'000'000), before = resident_bytes();
-    std::thread frees([blocks] {
+    constexpr std::size_t blocks = support::scaled(2'000'000);
+    const std::size_t before = resident_bytes();
+    std::thread frees([] {
         for (std::size_t i = 0; i < blocks; ++i) {
             std::atomic<void*>& place = ring[i % places];
             void* p;
