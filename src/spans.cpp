@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint32_t word_bits = 64;
 constexpr std::size_t eager_from = 8;  // spans of a class in use; what an eager one wastes is an eighth of them at most
+constexpr std::size_t eager_bytes_max = 512;  // a block; what threads hold unused of larger ones may be whole pages
 
 constexpr std::uint32_t words_for(std::uint32_t blocks) noexcept { return (blocks + word_bits - 1) / word_bits; }
 
@@ -98,7 +99,7 @@ std::size_t spans::take(shelf& s, void** blocks, std::size_t count) noexcept {
 // Without the lock but for moments. Null when the upstream, the records or the page map have no memory.
 span* spans::new_span(shelf& s, std::uint32_t size_class) noexcept {
     // Relaxed: a guess at how much more will be wanted.
-    const bool eager = s.spans.load(std::memory_order_relaxed) >= eager_from;
+    const bool eager = s.block_bytes <= eager_bytes_max && s.spans.load(std::memory_order_relaxed) >= eager_from;
     auto* base = static_cast<std::byte*>(idle_.take(s.shape.span_bytes, eager));
     if (!base) return nullptr;
     span* fresh = unused_record(s);
@@ -192,7 +193,7 @@ void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count, bo
         // Out of the map before it is out of our hands: the address may be somebody's span again a moment later.
         page_map::clear(base, s.shape.span_bytes);
         retire_record(s, gone);
-        stale ? idle_.give_back(base, s.shape.span_bytes) : idle_.keep(base, s.shape.span_bytes);
+        stale ? idle_.keep_until_due(base, s.shape.span_bytes) : idle_.keep(base, s.shape.span_bytes);
         gone = next;
     }
     meet_strangers(size_class, blocks, strangers);

@@ -75,6 +75,7 @@ public:
     void drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept override;
     std::size_t idle_bytes() const noexcept override { return idle_.bytes(); }
     void age() noexcept override { idle_.age(); }
+    std::size_t due() const noexcept override { return idle_.due(); }
     std::size_t give_due(std::size_t most) noexcept override { return idle_.give_due(most); }
     std::size_t shrink(std::size_t keep_bytes) noexcept override { return idle_.shrink(keep_bytes); }
     void before_fork() noexcept override;
