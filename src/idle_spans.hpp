@@ -3,7 +3,8 @@
 // upstream.
 //
 // Aging: what lay here for a whole tick without being needed is due to leave with it. As the newest is taken first, that
-// is the fewest that lay here at any moment since the tick before, and it is the oldest of them.
+// is the fewest that lay here at any moment since the tick before, and it is the oldest of them. A span whose last blocks
+// decayed is old already: it is due at once. What is due leaves a few at a time, because unmapping takes a while.
 //
 // Invariants, for each size of span, under the lock:
 //  1. `count` spans are linked from `newest` to `oldest`.
@@ -44,7 +45,7 @@ public:
                 void* base = found->base;
                 unlink(s, found);
                 s.least = std::min(s.least, s.count);
-                s.due = std::min(s.due, s.count);
+                set_due(s, std::min(s.due, s.count));
                 return base;
             }
         }
@@ -72,6 +73,27 @@ public:
         give_back(base, bytes);
     }
 
+    // Keeps a span until give_due() comes to it.
+    void keep_until_due(void* base, std::size_t bytes) noexcept {
+        {
+            std::scoped_lock hold(lock_);
+            if (record* r = unused_record()) {
+                shelf& s = shelf_of(bytes);
+                r->base = base;
+                r->newer = s.oldest;
+                r->older = nullptr;
+                (s.oldest ? s.oldest->older : s.newest) = r;
+                s.oldest = r;
+                ++s.count;
+                ++s.least;
+                set_due(s, s.due + 1);
+                bytes_.fetch_add(bytes, std::memory_order_relaxed);
+                return;
+            }
+        }
+        give_back(base, bytes);
+    }
+
     void give_back(void* base, std::size_t bytes) noexcept {
         unpoison(base, bytes);
         below_.deallocate(base, bytes, page_map::page);
@@ -81,7 +103,7 @@ public:
     void age() noexcept {
         std::scoped_lock hold(lock_);
         for (shelf& s : shelves_) {
-            s.due = s.least;
+            set_due(s, s.least);
             s.least = s.count;
         }
     }
@@ -106,8 +128,9 @@ public:
         return gone;
     }
 
-    // Relaxed: a sum.
+    // Relaxed: sums.
     std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+    std::size_t due() const noexcept { return due_.load(std::memory_order_relaxed); }
 
     // Around a fork, by the forking thread.
     void before_fork() noexcept { lock_.lock(); }
@@ -146,10 +169,15 @@ private:
             base = s.oldest->base;
             unlink(s, s.oldest);
             s.least = std::min(s.least, s.count);
-            s.due -= s.due > 0;
+            if (s.due > 0) set_due(s, s.due - 1);
         }
         give_back(base, s.span_bytes);
         return s.span_bytes;
+    }
+
+    void set_due(shelf& s, std::size_t due) noexcept {
+        due_.fetch_add(due - s.due, std::memory_order_relaxed);
+        s.due = due;
     }
 
     void unlink(shelf& s, record* r) noexcept {
@@ -171,10 +199,11 @@ private:
     metered_upstream& below_;
     arena& records_;
     const std::size_t bytes_max_;
-    spin_lock lock_;             // guards all below but `bytes_`
+    spin_lock lock_;             // guards all below but the sums
     std::array<shelf, 3> shelves_{};
     record* unused_ = nullptr;   // linked by `older`
     std::atomic<std::size_t> bytes_{0};
+    std::atomic<std::size_t> due_{0};  // spans
 };
 
 }  // namespace tidepool::inline TIDEPOOL_ABI::detail

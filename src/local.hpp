@@ -39,13 +39,13 @@ private:
 struct alignas(apart) rack {
     // Read by thieves on a probe; written by them when they take, by the owner when a ring is added or at a tick.
     std::array<chain<magazine>, 2> chains;
-    std::atomic<std::uint32_t> young{0};          // which chain is the primary one; owner
     std::atomic<std::uint64_t> stolen_blocks{0};  // thieves
+    std::atomic<std::uint16_t> young{0};          // which chain is the primary one; owner
 
     // The owner's.
-    magazine* spare = nullptr;
+    std::uint16_t refill_next = 0;     // blocks to ask for at the next refill; 0 before the first
     std::uint32_t magazine_bytes = 0;  // of blocks, in a full one; fixed
-    std::uint32_t refill_next = 0;  // blocks to ask for at the next refill; 0 before the first
+    magazine* spare = nullptr;
     counter chained_blocks;
     counter hits_private, hits_chain, hits_steal, hits_victim, misses, refills, spills, spilled_blocks;
 
@@ -53,8 +53,10 @@ struct alignas(apart) rack {
     chain<magazine>& young_chain() noexcept { return chains[young.load(std::memory_order_seq_cst)]; }
     chain<magazine>& victim() noexcept { return chains[1 - young.load(std::memory_order_seq_cst)]; }
     // Owner.
-    void flip() noexcept { young.store(1 - young.load(std::memory_order_relaxed), std::memory_order_seq_cst); }
+    void flip() noexcept { young.store(young.load(std::memory_order_relaxed) ^ 1, std::memory_order_seq_cst); }
 };
+// A thread has one of each class for as long as the process lives, so it should not be larger than it must.
+static_assert(sizeof(rack) == apart);
 
 struct alignas(apart) local_state {
     // The owner's, but for what is fixed.

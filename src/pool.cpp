@@ -20,10 +20,10 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 namespace {
 
 constexpr std::uint32_t exchanges_per_look = 16;    // magazine exchanges of a thread between two looks at the clock
-constexpr std::size_t slice = 16;                   // magazines that one exchange hands down of what a tick has left
-constexpr std::size_t first_slice = 64;             // magazines that a tick on the slow path hands down itself
-constexpr std::size_t idle_bytes_max = 64U << 20;    // of idle spans; none where nothing would age them
-constexpr std::size_t idle_slice = 4;               // idle spans that one look gives back of what a tick has left
+constexpr std::size_t slices = 64;                  // an exchange hands down this part of what a tick has left,
+constexpr std::size_t slice_blocks = 256;           // ... and this many blocks
+constexpr std::size_t slice_spans = 2;              // ... and spans where they were few
+constexpr std::size_t idle_bytes_max = 128U << 20;   // of idle spans; none where nothing would age them
 constexpr std::size_t everything = static_cast<std::size_t>(-1);
 constexpr std::uint32_t refill_first = 16;          // blocks; doubles with each refill up to a magazine
 constexpr std::uint32_t chain_slots_max = 1U << 20;
@@ -328,9 +328,10 @@ magazine* pool::detach_empty(local_state& mine, std::uint32_t size_class) noexce
 // How many blocks to ask for: twice as many with each refill, up to a magazine. A class that is little used holds little.
 std::uint32_t pool::next_refill(local_state& mine, std::uint32_t size_class) noexcept {
     depot& d = depot_of(size_class);
-    std::uint32_t& next = mine.rack_of(size_class).refill_next;
-    const std::uint32_t wanted = std::clamp(next, d.refill_first, static_cast<std::uint32_t>(d.stock.capacity()));
-    next = wanted * 2;
+    std::uint16_t& next = mine.rack_of(size_class).refill_next;
+    const std::uint32_t wanted =
+        std::clamp(std::uint32_t{next}, d.refill_first, static_cast<std::uint32_t>(d.stock.capacity()));
+    next = static_cast<std::uint16_t>(wanted * 2);
     return wanted;
 }
 
@@ -510,15 +511,18 @@ void pool::return_blocks(std::uint32_t size_class, void** blocks, std::size_t co
 // By an owner inside or a visitor, where the source may not be called: the magazine waits for the next who is outside.
 void pool::send_down(magazine* m) noexcept {
     depot_of(m->size_class()).outgoing.fetch_add(m->count(), std::memory_order_relaxed);
+    outgoing_blocks_.fetch_add(m->count(), std::memory_order_relaxed);
     outgoing_.push(m);
 }
 
 // Hands waiting magazines down, one at a time, so that no lock of the source is held for long. Returns the bytes.
-std::size_t pool::drain_outgoing(std::size_t magazines_max) noexcept {
+std::size_t pool::drain_outgoing(std::size_t blocks_max) noexcept {
     std::size_t bytes = 0;
-    for (std::size_t i = 0; i < magazines_max; ++i) {
+    for (std::size_t blocks = 0; blocks < blocks_max;) {
         magazine* m = outgoing_.pop();
         if (!m) break;
+        blocks += m->count();
+        outgoing_blocks_.fetch_sub(m->count(), std::memory_order_relaxed);
         depot& d = depot_of(m->size_class());
         bytes += m->count() * d.block_bytes;
         return_blocks(m->size_class(), m->blocks(), m->count(), true);
@@ -529,16 +533,21 @@ std::size_t pool::drain_outgoing(std::size_t magazines_max) noexcept {
     return bytes;
 }
 
+// A bounded part of what a tick has left to be handed down: more where there is more, so that it is gone in time.
+void pool::hand_down_some() noexcept {
+    if (const std::uint64_t waiting = outgoing_blocks_.load(std::memory_order_relaxed)) [[unlikely]]
+        drain_outgoing(std::max<std::size_t>(slice_blocks, waiting / slices));
+    if (const std::size_t due = source_.due()) [[unlikely]]
+        source_.give_due(std::max(slice_spans, due / slices));
+}
+
 // ---- decay ---------------------------------------------------------------------------------------------------------
 
 // A thread's share of the pool's upkeep, once an exchange: a slice of what a tick has left, and now and then a look at the
 // clock.
 void pool::after_exchange(local_state& mine) noexcept {
-    if (!outgoing_.seems_empty()) [[unlikely]]
-        drain_outgoing(slice);
-    if (++mine.exchanges % exchanges_per_look != 0) return;
-    source_.give_due(idle_slice);
-    registry::tick_due(coarse_now());
+    hand_down_some();
+    if (++mine.exchanges % exchanges_per_look == 0) registry::tick_due(coarse_now());
 }
 
 // Owner. Makes up for the ticks since the part was rotated last: one as a rule, more where the visitor found the owner
@@ -652,7 +661,7 @@ void pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
         std::scoped_lock hold(visiting_);
         perform_tick();
     }
-    drain_outgoing(first_slice);
+    hand_down_some();
 }
 
 // Under the registry's lock. The exiting owner hands its own magazines to its chain, where all can take them at once, and
@@ -810,8 +819,10 @@ std::size_t pool::trim(std::size_t keep_bytes) noexcept {
         });
         kept = cached;
     }
+    const std::size_t idle = source_.shrink(keep_bytes - std::min(keep_bytes, kept));
     const std::size_t blocks = drain_outgoing(everything);
-    return blocks + source_.shrink(keep_bytes - std::min(keep_bytes, kept));
+    source_.give_due(everything);  // the spans of those blocks
+    return idle + blocks;
 }
 
 void pool::release() noexcept {
@@ -829,8 +840,10 @@ void pool::release() noexcept {
     }
     if (!source_.release_all()) {
         drain_outgoing(everything);
+        source_.give_due(everything);
         return;
     }
+    outgoing_blocks_.store(0, std::memory_order_relaxed);
     while (magazine* m = outgoing_.pop()) {
         m->set_count(0);
         depot_of(m->size_class()).stock.put(m);

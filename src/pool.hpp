@@ -141,7 +141,8 @@ private:
     std::size_t get_blocks(std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
     void return_blocks(std::uint32_t size_class, void** blocks, std::size_t count, bool stale = false) noexcept;
     void send_down(magazine* m) noexcept;
-    std::size_t drain_outgoing(std::size_t magazines_max) noexcept;
+    std::size_t drain_outgoing(std::size_t blocks_max) noexcept;
+    void hand_down_some() noexcept;
 
     // The parts of threads.
     bool set_up() noexcept;
@@ -184,6 +185,7 @@ private:
     sleeping_lock visiting_;               // one visitor at a time; never held across a call to the source
     std::atomic<std::uint64_t> epoch_{0};  // ticks so far; written under visiting_
     shared_magazine_list outgoing_;        // magazines on their way down
+    std::atomic<std::uint64_t> outgoing_blocks_{0};  // in them; relaxed: how much there is to do
 
     // Relaxed: sums and peaks.
     std::atomic<std::uint64_t> bypasses_{0};

@@ -75,6 +75,7 @@ public:
     void drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept override;
     std::size_t idle_bytes() const noexcept override { return idle_.bytes(); }
     void age() noexcept override { idle_.age(); }
+    std::size_t due() const noexcept override { return idle_.due(); }
     std::size_t give_due(std::size_t most) noexcept override { return idle_.give_due(most); }
     std::size_t shrink(std::size_t keep_bytes) noexcept override { return idle_.shrink(keep_bytes); }
     void before_fork() noexcept override;
@@ -101,6 +102,8 @@ private:
     span* new_span(shelf& s, std::uint32_t size_class) noexcept;
     span* unused_record(shelf& s) noexcept;
     void retire_record(shelf& s, span* record) noexcept;
+    std::size_t take_home(shelf& s, span& in, std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
+    static bool lies_in(const shelf& s, const span& in, const void* block) noexcept;
     bool is_strange(const shelf& s, span*& in, std::uint32_t size_class, const void* block) const noexcept;
     std::uint32_t number_of(const shelf& s, const span& in, std::uint32_t size_class, const void* block) const noexcept;
     void meet_strangers(std::uint32_t size_class, void** blocks, std::size_t count) const noexcept;

@@ -52,7 +52,7 @@ bool rotate(local_state& part, std::uint32_t size_class, std::size_t block_bytes
         if (!part.push(m, block_bytes, rings, size_max)) down(m);
     }, empty);
     r.flip();
-    r.refill_next /= 2;  // a class that rests asks for less when it wakes
+    r.refill_next = r.refill_next / 2;  // a class that rests asks for less when it wakes
     return !r.victim().empty();
 }
 

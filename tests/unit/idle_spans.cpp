@@ -89,6 +89,22 @@ TEST_CASE("what is due leaves in slices, and what is taken meanwhile stays") {
     CHECK(k.books.balanced());
 }
 
+TEST_CASE("a span whose blocks decayed is due at once, and is still to be had until it goes") {
+    kit k;
+    const auto held = k.take(4);
+    k.keep({held[0]});
+    for (std::size_t i = 1; i < 4; ++i) k.idle.keep_until_due(held[i], small);
+    CHECK(k.idle.due() == 3);
+    CHECK(k.take(2) == std::vector<void*>{held[0], held[1]});  // the oldest are the last to be taken
+    CHECK(k.idle.due() == 2);
+    CHECK(k.idle.give_due(100) == 2 * small);
+    CHECK(k.idle.bytes() == 0);
+    k.keep({held[0], held[1]});
+    CHECK(k.idle.due() == 0);
+    k.idle.shrink(0);
+    CHECK(k.books.balanced());
+}
+
 TEST_CASE("no more is kept than may be") {
     kit k(3 * small);
     k.keep(k.take(5));
