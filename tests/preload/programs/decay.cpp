@@ -49,7 +49,7 @@ void check(bool busy) {
 
 int main(int argc, char** argv) {
     require(argc == 2, "usage: decay busy|idle|child");
-    alarm(60);
+    alarm(200);
     if (std::strcmp(argv[1], "child") != 0) {
         check(std::strcmp(argv[1], "busy") == 0);
         return 0;
@@ -58,7 +58,7 @@ int main(int argc, char** argv) {
     const pid_t child = fork();
     require(child >= 0, "fork works");
     if (child == 0) {
-        alarm(60);
+        alarm(200);
         check(false);
         std::_Exit(0);
     }

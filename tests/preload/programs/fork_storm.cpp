@@ -55,7 +55,7 @@ void wait_for(pid_t child) {
 }
 
 [[noreturn]] void be_child(std::vector<void*>& inherited, int generations_left, bool by_exit) {
-    alarm(60);  // a deadlock ends here
+    alarm(120);  // a deadlock ends here
     std::free(take(100));
     take_count_and_free();
     for (std::size_t i = 0; i < inherited.size(); i += 2) std::free(inherited[i]);
@@ -77,10 +77,10 @@ void wait_for(pid_t child) {
 }  // namespace
 
 int main() {
-    alarm(200);
+    alarm(280);
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < 8; ++i) threads.emplace_back(churn, i);
-    const std::size_t forks = support::scaled(150);
+    const std::size_t forks = support::scaled(100);
     for (std::size_t i = 0; i < forks; ++i) {
         std::vector<void*> mine;
         for (std::size_t block = 0; block < 200; ++block) mine.push_back(take(mixed_size(block + i)));

@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <thread>
 
@@ -45,6 +46,8 @@ extern "C" void on_signal(int signal) {
     errno = saved;
 }
 
+void a_moment() { std::this_thread::sleep_for(std::chrono::microseconds(20)); }
+
 // Empties and fills the caches of all classes.
 void churn(std::size_t round) {
     constexpr std::size_t count = 600;
@@ -68,7 +71,7 @@ void churn(std::size_t round) {
 int main(int argc, char** argv) {
     const bool nested = argc > 1 && std::strcmp(argv[1], "nested") == 0;
     alarm(100);  // a deadlock ends here
-    const std::size_t signals = support::scaled(3000);
+    const std::size_t signals = support::scaled(5000);
 
     struct sigaction action {};
     action.sa_handler = on_signal;
@@ -82,16 +85,22 @@ int main(int argc, char** argv) {
     sigaddset(&timer_signal, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &timer_signal, nullptr);
     const pthread_t main_thread = pthread_self();
+    // Each signal is waited for, which takes long where others keep the processors busy: then fewer must do.
     std::thread sender([=] {
-        for (std::size_t i = 0; i < signals; ++i) {
+        const auto begin = std::chrono::steady_clock::now();
+        for (std::size_t i = 0; i < signals && std::chrono::steady_clock::now() - begin < std::chrono::seconds(8);
+             ++i) {
             pthread_kill(main_thread, SIGUSR1);
-            while (handled.load(std::memory_order_acquire) <= i) std::this_thread::yield();
+            while (handled.load(std::memory_order_acquire) <= i) a_moment();
         }
         done.store(true);
     });
     // Somebody to steal from, and who steals.
     std::thread neighbour([] {
-        for (std::size_t i = 0; !done.load(std::memory_order_relaxed); ++i) take_and_free(i);
+        for (std::size_t i = 0; !done.load(std::memory_order_relaxed); ++i) {
+            take_and_free(i);
+            if (i % 1000 == 0) a_moment();
+        }
     });
     pthread_sigmask(SIG_UNBLOCK, &timer_signal, nullptr);
 
