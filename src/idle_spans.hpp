@@ -163,16 +163,18 @@ private:
     template <class Wanted>
     std::size_t give_oldest(shelf& s, Wanted wanted) noexcept {
         void* base;
+        std::size_t bytes;
         {
             std::scoped_lock hold(lock_);
             if (!s.oldest || !wanted()) return 0;
             base = s.oldest->base;
+            bytes = s.span_bytes;
             unlink(s, s.oldest);
             s.least = std::min(s.least, s.count);
             if (s.due > 0) set_due(s, s.due - 1);
         }
-        give_back(base, s.span_bytes);
-        return s.span_bytes;
+        give_back(base, bytes);
+        return bytes;
     }
 
     void set_due(shelf& s, std::size_t due) noexcept {
