@@ -37,10 +37,14 @@ constinit thread_local unsigned inside __attribute__((tls_model("initial-exec"))
 // Entered once a thread. errno is afterwards what it was before.
 class slow_section {
 public:
-    slow_section() noexcept : entered_(inside == 0), errno_(errno) { inside += entered_; }
+    slow_section() noexcept : entered_(inside == 0), errno_(errno) {
+        inside += entered_;
+        std::atomic_signal_fence(std::memory_order_seq_cst);  // marked before the first lock, for a handler to see
+    }
     slow_section(const slow_section&) = delete;
     slow_section& operator=(const slow_section&) = delete;
     ~slow_section() {
+        std::atomic_signal_fence(std::memory_order_seq_cst);
         inside -= entered_;
         errno = errno_;
     }
