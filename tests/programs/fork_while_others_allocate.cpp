@@ -1,0 +1,96 @@
+// Children of a process whose other threads are in the midst of everything: each allocates and frees at once, finds what
+// those threads had idle, starts threads, and forks again.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "scale.hpp"
+
+#include <tidepool/tidepool.hpp>
+
+namespace {
+
+constexpr std::size_t sizes[] = {16, 48, 200, 1000, 5000, 32'768, 60'000};
+
+// Blocks of all sizes, each written to and given back. False where one was not as it was left.
+bool works(tidepool::pool_resource& pool, std::size_t rounds) {
+    struct held {
+        unsigned char* at;
+        std::size_t bytes;
+    };
+    std::vector<held, tidepool::allocator<held>> blocks;
+    for (std::size_t i = 0; i < rounds; ++i) {
+        for (const std::size_t bytes : sizes) {
+            auto* p = static_cast<unsigned char*>(pool.allocate(bytes));
+            std::memset(p, static_cast<int>(bytes % 251), bytes);
+            blocks.push_back({p, bytes});
+        }
+    }
+    bool whole = true;
+    for (const held& each : blocks) {
+        whole = whole && each.at[0] == each.bytes % 251 && each.at[each.bytes - 1] == each.bytes % 251;
+        pool.deallocate(each.at, each.bytes);
+    }
+    return whole;
+}
+
+// The exit status of a child that runs `work`.
+template <class Work>
+int in_child(Work work) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::alarm(60);  // a deadlock ends the child
+        ::_exit(work() ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    int status = -1;
+    if (child < 0 || ::waitpid(child, &status, 0) != child) return -1;
+    return status;
+}
+
+bool child_works(tidepool::pool_resource& pool, bool nested) {
+    bool whole = works(pool, 3);
+    pool.tick();
+    // A part that a dead thread has left is the next thread's.
+    std::atomic<bool> others{true};
+    std::thread([&] { others = works(pool, 3); }).join();
+    whole = whole && others;
+    if (nested) whole = whole && in_child([&] { return child_works(pool, false); }) == 0;
+    pool.trim();
+    return whole && pool.stats().bytes_cached == 0;
+}
+
+}  // namespace
+
+int main() {
+    // The thread sanitizer does not know threads in a child of several.
+    if (support::under_tsan) return EXIT_SUCCESS;
+    tidepool::pool_options options;
+    options.decay_interval = std::chrono::milliseconds(1);  // ticks in the midst of it all
+    tidepool::pool_resource pool(options);
+    std::atomic<bool> over{false}, whole{true};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+        threads.emplace_back([&] {
+            while (!over)
+                if (!works(pool, 5)) whole = false;
+        });
+    int failed = 0;
+    for (std::size_t i = 0; i < support::scaled(200) && failed == 0; ++i) {
+        const int status = in_child([&] { return child_works(pool, i % 4 == 0); });
+        if (status != 0) {
+            std::fprintf(stderr, "child %zu ended with wait status %d\n", i, status);
+            failed = 1;
+        }
+        if (!works(pool, 2)) whole = false;
+    }
+    over = true;
+    for (std::thread& each : threads) each.join();
+    if (!whole) std::fputs("a block did not hold what was written into it\n", stderr);
+    return failed == 0 && whole ? EXIT_SUCCESS : EXIT_FAILURE;
+}
