@@ -11,6 +11,7 @@
 #include "base/poison.hpp"
 #include "base/thread_slots.hpp"
 #include "chaos.hpp"
+#include "heartbeat.hpp"
 #include "steal.hpp"
 #include "victim.hpp"
 
@@ -424,11 +425,14 @@ void pool::bypass_deallocate(std::uint32_t size_class, void* block) noexcept {
 
 void* pool::allocate_large(std::size_t bytes, std::size_t alignment) noexcept {
     void* p = large_.allocate(bytes, alignment);
-    return p || trim(0) == 0 ? p : large_.allocate(bytes, alignment);  // as refill()
+    if (!p && trim(0) > 0) p = large_.allocate(bytes, alignment);  // as refill()
+    after_upstream_call();
+    return p;
 }
 
 void pool::deallocate_large(void* p, std::size_t bytes, std::size_t alignment) noexcept {
     large_.deallocate(p, bytes, alignment);
+    after_upstream_call();
 }
 
 void pool::created(void* object) noexcept {
@@ -491,14 +495,30 @@ std::size_t pool::drain_outgoing(std::size_t magazines_max) noexcept {
     return bytes;
 }
 
+// What decays shall really leave: asks for the upstream's own purge, once for each tick, when all that the tick left is on its
+// way. What another thread is just handing down may miss it, and is taken by the next one.
+void pool::purge_if_owed() noexcept {
+    if (outgoing_.seems_empty() && purge_owed_.exchange(false, std::memory_order_relaxed)) below_.purge();
+}
+
 // ---- decay ---------------------------------------------------------------------------------------------------------
+
+// A heartbeat that came out of our own call has waited for this.
+void pool::after_upstream_call() noexcept {
+    if (heard_heartbeat()) registry::tick_due(coarse_now());
+}
 
 // A thread's share of the pool's upkeep, once an exchange: a slice of what a tick has left, and now and then a look at the
 // clock.
 void pool::after_exchange(local_state& mine) noexcept {
-    if (!outgoing_.seems_empty()) [[unlikely]]
+    if (!outgoing_.seems_empty()) [[unlikely]] {
         drain_outgoing(slice);
-    if (++mine.exchanges % exchanges_per_look == 0) registry::tick_due(coarse_now());
+        purge_if_owed();
+    }
+    if (++mine.exchanges % exchanges_per_look == 0)
+        registry::tick_due(coarse_now());
+    else
+        after_upstream_call();
 }
 
 // Owner. Makes up for the ticks since the part was rotated last: one as a rule, more where the visitor found the owner
@@ -585,26 +605,53 @@ void pool::perform_tick() noexcept {
     note_peak(cached_bytes_peak_, cached);
 }
 
-void pool::tick_now() noexcept {
+// A whole tick.
+void pool::age() noexcept {
     if (!depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
     drain_outgoing(everything);
     {
         std::scoped_lock hold(visiting_);
         perform_tick();
     }
-    drain_outgoing(everything);
+    if (drain_outgoing(everything) > 0) purge_owed_.store(true, std::memory_order_relaxed);
 }
 
-// By a thread that came for a block: it hands down a slice, and later exchanges the rest. What they leave is handed down
-// before the next tick begins, so nothing is older than two ticks. Of several threads that come at once, one performs it.
-void pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
-    if (!decay_.claim(now) || !depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
-    drain_outgoing(everything);
-    {
-        std::scoped_lock hold(visiting_);
-        perform_tick();
+void pool::tick_now() noexcept {
+    age();
+    purge_if_owed();
+}
+
+// By a thread that came for a block, of this pool or of another one, or by a heartbeat: it hands down a slice, and later
+// exchanges and looks at the clock the rest. What they leave is handed down before the next tick begins, so nothing is
+// older than two ticks. Of several threads that come at once, one performs it.
+bool pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
+    const bool mine = decay_.claim(now);
+    if (!depots_.load(std::memory_order_acquire)) return false;  // partner: set_up()
+    if (mine) {
+        drain_outgoing(everything);
+        {
+            std::scoped_lock hold(visiting_);
+            perform_tick();
+        }
+        if (drain_outgoing(first_slice) > 0) purge_owed_.store(true, std::memory_order_relaxed);
+    } else {
+        if (outgoing_.seems_empty()) return false;
+        drain_outgoing(slice);
     }
-    drain_outgoing(first_slice);
+    purge_if_owed();
+    return true;
+}
+
+// Objects end by the program's own code, which cannot be run in the midst of anybody's allocation.
+bool pool::leaf() const noexcept { return !std::holds_alternative<objects>(any_source_) && below_.leaf(); }
+
+// The purge is left to the next tick: memory that is wanted at once need not leave the process.
+void pool::relieve(const void* allocator, relief how) noexcept {
+    if (!below_.stands_on(allocator)) return;
+    if (how == relief::tick)
+        age();
+    else
+        trim(0);
 }
 
 // Under the registry's lock. The exiting owner hands its own magazines to its chain, where all can take them at once, and
@@ -646,6 +693,14 @@ std::uint64_t pool::count_cached(std::uint64_t* blocks_by_class, std::uint64_t& 
         blocks_by_class[c] += depot_of(c).outgoing.load(std::memory_order_relaxed);
         bytes += blocks_by_class[c] * depot_of(c).block_bytes;
     }
+    return bytes;
+}
+
+// For the program, which wants to see the memory gone.
+std::size_t pool::trim_and_purge(std::size_t keep_bytes) noexcept {
+    const std::size_t bytes = trim(keep_bytes);
+    if (bytes > 0) purge_owed_.store(true, std::memory_order_relaxed);
+    purge_if_owed();
     return bytes;
 }
 
@@ -696,6 +751,7 @@ void pool::release() noexcept {
             }
         });
     }
+    if constexpr (poisoning) drain_outgoing(everything);  // or idle blocks would go back poisoned
     if (!source_.release_all()) {
         drain_outgoing(everything);
         return;

@@ -86,6 +86,7 @@ public:
     void deallocate_large(void* p, std::size_t bytes, std::size_t alignment) noexcept;
 
     std::size_t trim(std::size_t keep_bytes) noexcept;
+    std::size_t trim_and_purge(std::size_t keep_bytes) noexcept;
     void release() noexcept;
     tidepool::stats snapshot() noexcept;
 
@@ -93,8 +94,12 @@ public:
     void destroyed(void* object) noexcept;
 
     void tick_now() noexcept override;
-    void tick_if_due(std::chrono::nanoseconds now) noexcept override;
-    std::chrono::nanoseconds due() const noexcept override { return decay_.due(); }
+    bool tick_if_due(std::chrono::nanoseconds now) noexcept override;
+    std::chrono::nanoseconds due() const noexcept override {
+        return outgoing_.seems_empty() ? decay_.due() : std::chrono::nanoseconds::min();
+    }
+    bool leaf() const noexcept override;
+    void relieve(const void* allocator, relief how) noexcept override;
     void thread_exits(thread_slot& slot) noexcept override;
 
 private:
@@ -127,12 +132,14 @@ private:
     void* bypass_allocate(std::uint32_t size_class) noexcept;
     void bypass_deallocate(std::uint32_t size_class, void* block) noexcept;
     void after_exchange(local_state& mine) noexcept;
+    static void after_upstream_call() noexcept;
 
     // Traffic with the source, with the books kept.
     std::size_t get_blocks(std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
     void return_blocks(std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
     void send_down(magazine* m) noexcept;
     std::size_t drain_outgoing(std::size_t magazines_max) noexcept;
+    void purge_if_owed() noexcept;
 
     // The parts of threads.
     bool set_up() noexcept;
@@ -148,6 +155,7 @@ private:
     template <class Look>
     void for_parts(Look look) noexcept;
     void perform_tick() noexcept;
+    void age() noexcept;
     std::uint64_t count_cached(std::uint64_t* blocks_by_class, std::uint64_t& private_hits) noexcept;
 
     // Fixed at construction.
@@ -171,6 +179,7 @@ private:
     std::mutex visiting_;                  // one visitor at a time; never held across a call to the source
     std::atomic<std::uint64_t> epoch_{0};  // ticks so far; written under visiting_
     shared_magazine_list outgoing_;        // magazines on their way down
+    std::atomic<bool> purge_owed_{false};  // what a tick or a trim has handed down is still to be purged; relaxed: a flag
 
     // Relaxed: sums and peaks.
     std::atomic<std::uint64_t> bypasses_{0};

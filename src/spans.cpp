@@ -182,23 +182,26 @@ void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count) no
     }
 }
 
+// Of a span that is wholly home the memory shall leave the process, whatever its upstream does with it.
 void spans::give_back(shelf& s, std::byte* base) noexcept {
     unpoison(base, s.shape.span_bytes);
-    below_.deallocate(base, s.shape.span_bytes, page_map::page);
+    below_.give_up(base, s.shape.span_bytes, page_map::page);
 }
 
 bool spans::release_all() noexcept {
+    const bool at_once = below_.releases();
     for (std::uint32_t c = 0; shelves_ && c < sizes_.count; ++c) {
         shelf& s = shelves_[c];
         s.open = nullptr;
         while (span* gone = s.all) {
             s.all = gone->all_next;
             page_map::clear(gone->base, s.shape.span_bytes);
-            give_back(s, gone->base);
+            at_once ? unpoison(gone->base, s.shape.span_bytes) : give_back(s, gone->base);
             gone->all_next = s.unused;
             s.unused = gone;
         }
     }
+    if (at_once) below_.release_all();
     return true;
 }
 

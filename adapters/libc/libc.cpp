@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdlib>
 
+#include "base/pages.hpp"
+
 #include <tidepool/upstream.hpp>
 
 namespace tidepool::inline TIDEPOOL_ABI {
@@ -24,6 +26,9 @@ struct libc {
         return p;
     }
     static void deallocate(void* p, std::size_t, std::size_t) noexcept { std::free(p); }
+    // libc itself gives memory back from the top of its heap only.
+    static void discard(void* p, std::size_t bytes) noexcept { detail::empty_pages(p, bytes); }
+    static bool leaf() noexcept { return true; }
     static const char* name() noexcept { return "libc"; }
 };
 

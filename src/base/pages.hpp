@@ -17,4 +17,7 @@ void* map_pages(std::size_t bytes, std::size_t alignment) noexcept;
 // As mapped. Memory the kernel will not unmap (too many mappings) is emptied instead, so that it is resident no more.
 void unmap_pages(void* p, std::size_t bytes) noexcept;
 
+// Makes the whole pages within a block resident no more. The block stays usable; what is in it is lost. errno is left as it was.
+void empty_pages(void* p, std::size_t bytes) noexcept;
+
 }  // namespace tidepool::inline TIDEPOOL_ABI::detail

@@ -59,13 +59,17 @@ bool names(const std::string& entry, const std::string& path) {
     return entry == path || entry == fs::path(path).replace_extension().generic_string();
 }
 
-// Files of ours that `text` includes: <tidepool/…> lies under include/, quoted names are relative to src/.
+// Files of ours that `text` includes: <tidepool/…> lies under include/, quoted names are relative to src/, but for those
+// that begin with adapters/.
 lines includes_of(const std::string& text) {
     static const std::regex directive(R"(^[ \t]*#[ \t]*include[ \t]*(<tidepool/|")([^">]+)[">])",
                                       std::regex::multiline);
     lines names;
     for (std::sregex_iterator at(text.begin(), text.end(), directive), end; at != end; ++at)
-        names.push_back(((*at)[1] == "\"" ? "src/" : "include/tidepool/") + (*at)[2].str());
+        names.push_back(((*at)[1] != "\""                          ? "include/tidepool/"
+                         : (*at)[2].str().rfind("adapters/", 0) == 0 ? ""
+                                                                     : "src/") +
+                        (*at)[2].str());
     return names;
 }
 

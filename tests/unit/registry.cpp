@@ -32,18 +32,22 @@ struct guest final : detail::registrant {
     std::atomic<std::size_t> ticks{0}, asked{0}, exits{0};
     std::atomic<nanos::rep> due_at{nanos::max().count()};
     std::function<void()> on_tick;
+    bool is_leaf = false;
 
     void tick_now() noexcept override {
         ++ticks;
         if (on_tick) on_tick();
     }
-    void tick_if_due(nanos now) noexcept override {
+    bool tick_if_due(nanos now) noexcept override {
         ++asked;
-        if (now < due()) return;
+        if (now < due()) return false;
         due_at = nanos::max().count();
         tick_now();
+        return true;
     }
     nanos due() const noexcept override { return nanos(due_at.load()); }
+    bool leaf() const noexcept override { return is_leaf; }
+    void relieve(const void*, detail::relief) noexcept override {}
     void thread_exits(detail::thread_slot&) noexcept override { ++exits; }
 };
 
