@@ -84,6 +84,10 @@ public:
         if (entries) unmap_pages(entries, capacity * sizeof(entry));
     }
 
+    // Around a fork, by the forking thread.
+    void before_fork() noexcept { lock_.lock(); }
+    void after_fork() noexcept { lock_.unlock(); }
+
 private:
     struct entry {
         const void* key;

@@ -24,7 +24,7 @@ public:
         return got;
     }
 
-    void drain(std::uint32_t size_class, void** blocks, std::size_t count) noexcept override {
+    void drain(std::uint32_t size_class, void** blocks, std::size_t count, bool) noexcept override {
         const std::size_t bytes = sizes_[size_class];
         for (std::size_t i = 0; i < count; ++i) unpoison(blocks[i], bytes);
         below_.deallocate_batch(bytes, alignment_of(bytes), blocks, count);

@@ -43,6 +43,10 @@ public:
         book_.erase_all([&](const void* p, line noted) { give_back(const_cast<void*>(p), noted); });
     }
 
+    // Around a fork, by the forking thread.
+    void before_fork() noexcept { book_.before_fork(); }
+    void after_fork() noexcept { book_.after_fork(); }
+
     // Relaxed throughout: sums.
     std::uint64_t blocks() const noexcept { return blocks_.load(std::memory_order_relaxed); }
     std::uint64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }

@@ -43,6 +43,10 @@ public:
         book_.erase_all([](const void*, line) {});
     }
 
+    // Around a fork, by the forking thread.
+    void before_fork() noexcept { book_.before_fork(); }
+    void after_fork() noexcept { book_.after_fork(); }
+
 private:
     struct line {
         std::uint32_t size_class;

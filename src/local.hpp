@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/arena.hpp"
 #include "chain.hpp"
@@ -42,7 +43,8 @@ struct alignas(apart) rack {
     std::atomic<std::uint64_t> stolen_blocks{0};  // thieves
 
     // The owner's.
-    magazine* spare = nullptr;
+    magazine* spare = nullptr;      // local_state::swap_spare() sets it
+    std::uint32_t spare_bytes = 0;  // bytes of blocks that a spare has room for; fixed
     std::uint32_t refill_next = 0;  // blocks to ask for at the next refill; 0 before the first
     counter chained_blocks;
     counter hits_private, hits_chain, hits_steal, hits_victim, misses, refills, spills, spilled_blocks;
@@ -63,6 +65,7 @@ struct alignas(apart) local_state {
     std::uint32_t exchanges = 0;             // magazine exchanges so far
     std::atomic<std::uint64_t> epoch;        // the tick that this local was rotated for last; read by visitors too
     counter chained_bytes;
+    std::uint64_t spare_bytes = 0;           // of all racks that have a spare; owner
 
     // Thieves write this.
     alignas(apart) std::atomic<std::uint64_t> stolen_bytes{0};
@@ -81,6 +84,12 @@ struct alignas(apart) local_state {
     std::uint64_t bytes_chained() const noexcept {
         const std::uint64_t stolen = stolen_bytes.load(std::memory_order_relaxed), chained = chained_bytes.get();
         return chained > stolen ? chained - stolen : 0;
+    }
+
+    // Owner: makes `m`, which may be null, the spare. Returns the one before it.
+    magazine* swap_spare(rack& r, magazine* m) noexcept {
+        spare_bytes += (m ? r.spare_bytes : 0) - std::uint64_t{r.spare ? r.spare_bytes : 0};
+        return std::exchange(r.spare, m);
     }
 
     // Owner: as the function of chain, with the books kept. Needs m not empty.

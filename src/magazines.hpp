@@ -54,6 +54,9 @@ public:
         some_.store(!list_.empty(), std::memory_order_relaxed);
         return m;
     }
+    // Around a fork, by the forking thread.
+    void before_fork() noexcept { lock_.lock(); }
+    void after_fork() noexcept { lock_.unlock(); }
     // Relaxed: a hint. Whoever must not miss one calls pop().
     bool seems_empty() const noexcept { return !some_.load(std::memory_order_relaxed); }
 
@@ -81,6 +84,10 @@ public:
     void put(magazine* m) noexcept { empties_.push(m); }
 
     std::uint32_t capacity() const noexcept { return capacity_; }
+
+    // Around a fork, by the forking thread.
+    void before_fork() noexcept { empties_.before_fork(); }
+    void after_fork() noexcept { empties_.after_fork(); }
 
 private:
     std::uint32_t size_class_ = 0;  // fixed after set_up()

@@ -1,4 +1,6 @@
 // From a user's options to a pool: what is clamped, what is refused, and in which words.
+#include <pthread.h>
+
 #include <algorithm>
 #include <bit>
 #include <chrono>
@@ -9,6 +11,7 @@
 #include <string>
 
 #include "pool.hpp"
+#include "registry.hpp"
 
 #include <tidepool/detail/engine.hpp>
 #include <tidepool/detail/size_classes.hpp>
@@ -61,7 +64,15 @@ pool_plan plan_for_classes(pool_options& options) {
     return plan_for(options, {.count = last + 1});
 }
 
+// Once a process.
+void listen_to_forks() {
+    static const int done =
+        ::pthread_atfork(registry::before_fork, registry::after_fork_in_parent, registry::after_fork_in_child);
+    if (done != 0) throw std::bad_alloc();
+}
+
 pool_ptr make(const pool_plan& plan, block_source source, const upstream& from) {
+    listen_to_forks();
     if (source == block_source::direct) return pool_ptr(new pool(plan, from, pool::from_direct{}));
     return pool_ptr(new pool(plan, from, pool::from_spans{}));
 }
@@ -105,6 +116,7 @@ pool_ptr make_object_pool(std::size_t object_bytes, object_pool_options& options
                          .magazine_bytes_max = options.magazine_capacity * object_bytes,
                          .local_bytes_max = unbounded ? most : options.local_objects_max * object_bytes,
                          .decay_interval = options.decay_interval};
+    listen_to_forks();
     return pool_ptr(new pool(plan, disposer));
 }
 

@@ -19,7 +19,7 @@ public:
 
     std::size_t refill(std::uint32_t, void**, std::size_t) noexcept override { return 0; }
 
-    void drain(std::uint32_t, void** blocks, std::size_t count) noexcept override {
+    void drain(std::uint32_t, void** blocks, std::size_t count, bool) noexcept override {
         for (std::size_t i = 0; i < count; ++i) unpoison(blocks[i], bytes_);
         disposer_.dispose(disposer_.context, blocks, count);
     }

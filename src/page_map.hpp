@@ -1,14 +1,18 @@
-// From any address to the span it lies in. Process-wide, over the whole user address space; costs memory only where it
-// is touched: 8 bytes for each 64 KiB of spans. Any thread.
+// From any address to the span it lies in and to its size class. Process-wide, over the whole user address space; costs
+// memory only where it is touched: 8 bytes for each 64 KiB of spans. Any thread.
 //
 // Two levels: the upper 16 of 48 address bits choose a leaf, the next 16 the entry, the last 16 lie within a span's page.
-// Leaves are never freed.
+// Leaves are never freed. An entry is the span's address with its size class in the upper byte, so that a free that knows
+// no size costs two dependent loads and does not touch the span's record.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 #include <tidepool/detail/config.hpp>
+#include <tidepool/detail/size_classes.hpp>
 
 namespace tidepool::inline TIDEPOOL_ABI::detail {
 
@@ -16,14 +20,42 @@ struct span;
 
 namespace page_map {
 
-inline constexpr std::size_t page = std::size_t{64} << 10;  // bytes; what spans are aligned to and multiples of
+inline constexpr unsigned page_bits = 16, leaf_bits = 16, root_bits = 16;
+inline constexpr std::size_t page = std::size_t{1} << page_bits;  // bytes; what spans are aligned to and multiples of
 
-// The span at `p`, or null: two dependent loads.
-span* find(const void* p) noexcept;
+// The span's address, and its size class plus one in the bits from class_bit on; 0: no span.
+using entry = std::atomic<std::uint64_t>;
+using leaf = entry;  // the first of 1 << leaf_bits
+inline constexpr unsigned class_bit = 56;
+
+// 512 KiB of zeroes that are not resident until a leaf is entered.
+extern constinit std::atomic<leaf*> root[std::size_t{1} << root_bits];
+
+// The entry of page number `page` in the leaf of `branch`, or 0. Two dependent loads.
+inline std::uint64_t entry_of(std::uintptr_t branch, std::uintptr_t number) noexcept {
+    const leaf* there = root[branch].load(std::memory_order_acquire);  // partner: reach() in page_map.cpp
+    // Acquire: partner of set(): what the span says of itself. A block's span was set before the block was given out, so
+    // a live block always finds its own.
+    return there ? there[number & ((std::uintptr_t{1} << leaf_bits) - 1)].load(std::memory_order_acquire) : 0;
+}
+
+// The span at `p`, which may be anything, or null.
+inline span* find(const void* p) noexcept {
+    const auto number = reinterpret_cast<std::uintptr_t>(p) >> page_bits;
+    if (number >> leaf_bits >= std::size(root)) return nullptr;
+    return reinterpret_cast<span*>(entry_of(number >> leaf_bits, number) & ((std::uint64_t{1} << class_bit) - 1));
+}
+
+// The size class of the block at `p`, plus one; 0 where there is no span. `p` came from some allocator: address bits that
+// no allocator's pointer has set are not looked at.
+inline std::size_t class_after(const void* p) noexcept {
+    const auto number = reinterpret_cast<std::uintptr_t>(p) >> page_bits;
+    return entry_of(static_cast<std::uint16_t>(number >> leaf_bits), number) >> class_bit;
+}
 
 // Enters `s` for [base, base + bytes); false when there is no memory for a leaf or the address lies beyond 48 bits.
 // Nobody else may set an overlapping range.
-bool set(const void* base, std::size_t bytes, span* s) noexcept;
+bool set(const void* base, std::size_t bytes, span* s, std::uint32_t size_class) noexcept;
 
 // Takes a range out again.
 void clear(const void* base, std::size_t bytes) noexcept;

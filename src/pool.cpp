@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <mutex>
 
 #include "base/clock.hpp"
 #include "base/handshake.hpp"
@@ -22,6 +23,7 @@ namespace {
 constexpr std::uint32_t exchanges_per_look = 16;    // magazine exchanges of a thread between two looks at the clock
 constexpr std::size_t slice = 16;                   // magazines that one exchange hands down of what a tick has left
 constexpr std::size_t first_slice = 64;             // magazines that a tick on the slow path hands down itself
+constexpr std::size_t idle_slice = 4;               // idle spans that one look gives back of what a tick has left
 constexpr std::size_t everything = static_cast<std::size_t>(-1);
 constexpr std::uint32_t refill_first = 16;          // blocks; doubles with each refill up to a magazine
 constexpr std::uint32_t chain_slots_max = 1U << 20;
@@ -29,6 +31,7 @@ constexpr std::uint32_t visited_at_once = 64;       // locals that share one mem
 constexpr unsigned owner_wait_rounds = 256;         // how long an owner waits for a visitor before it goes past the cache
 constexpr unsigned visitor_wait_rounds = 160;       // how long a visitor waits for an owner before it passes it over
 constexpr unsigned visitor_naps_from = 128;         // ... of which the last are short sleeps, on loaded machines
+constexpr unsigned fork_wait_rounds = 4096;         // how long a fork waits for all owners, most of it in naps: 0.2 s
 constexpr unsigned lone_divisor = 8;                // magazines are that much smaller where nobody can look into them
 
 void note_peak(std::atomic<std::uint64_t>& peak, std::uint64_t now) noexcept {
@@ -71,7 +74,7 @@ pool::pool(const pool_plan& plan, const upstream& below, std::in_place_type_t<Ki
       index_(registry::join(*this, plan.index_wanted)) {}
 
 pool::pool(const pool_plan& plan, const upstream& below, from_spans) noexcept
-    : pool(plan, below, std::in_place_type<spans>, plan.sizes, below_, records_) {}
+    : pool(plan, below, std::in_place_type<spans>, plan.sizes, below_, records_, plan.stranger) {}
 
 pool::pool(const pool_plan& plan, const upstream& below, from_direct) noexcept
     : pool(plan, below, std::in_place_type<direct>, plan.sizes, below_) {}
@@ -136,7 +139,11 @@ local_state* pool::add_part(thread_slot& slot) noexcept {
                                             epoch_.load(std::memory_order_relaxed));
     if (!part) return nullptr;
     std::fill_n(front->own(), shown, &no_magazine);
-    for (std::uint32_t c = 0; c < classes; ++c) ::new (&part->rack_of(c)) rack;
+    for (std::uint32_t c = 0; c < classes; ++c) {
+        const depot& d = depot_of(c);
+        rack* r = ::new (&part->rack_of(c)) rack;
+        r->spare_bytes = static_cast<std::uint32_t>(d.stock.capacity() * d.block_bytes);
+    }
     front->state = part;
     front->reopen();
     if (!by_number_.set(number, part, records_) || !by_slot_.set(slot.index, part, records_)) return nullptr;
@@ -207,8 +214,7 @@ void* pool::take_private(local_state& mine, std::uint32_t size_class) noexcept {
         if (!r.spare || r.spare->empty()) return nullptr;
         magazine* old = loaded;
         if (is_real(old)) fold_hits(r, *old);
-        loaded = r.spare;
-        r.spare = is_real(old) ? old : nullptr;
+        loaded = mine.swap_spare(r, is_real(old) ? old : nullptr);
     }
     return loaded->hit();
 }
@@ -266,9 +272,9 @@ void pool::load(local_state& mine, magazine* m) noexcept {
     magazine* old = std::exchange(mine.loaded(size_class), m);
     if (!is_real(old)) return;
     fold_hits(r, *old);
-    if (r.spare && r.spare->empty()) d.stock.put(std::exchange(r.spare, nullptr));
-    if (!r.spare) {
-        r.spare = old;
+    if (r.spare && r.spare->empty()) d.stock.put(mine.swap_spare(r, nullptr));
+    if (!r.spare && may_have_spare(mine, size_class)) {
+        mine.swap_spare(r, old);
     } else if (old->empty()) {
         d.stock.put(old);
     } else if (mine.push(old, d.block_bytes, records_, d.chain_max)) {
@@ -278,11 +284,16 @@ void pool::load(local_state& mine, magazine* m) noexcept {
     }
 }
 
+// The first magazine of a class is always the owner's to keep; all spares together are bounded.
+bool pool::may_have_spare(local_state& mine, std::uint32_t size_class) noexcept {
+    return mine.spare_bytes + mine.rack_of(size_class).spare_bytes <= plan_.spare_bytes_max;
+}
+
 // An empty magazine to fill outside, out of the local's own hands where it has one. Null when there is no
 // memory for one.
 magazine* pool::detach_empty(local_state& mine, std::uint32_t size_class) noexcept {
     rack& r = mine.rack_of(size_class);
-    if (r.spare && r.spare->empty()) return std::exchange(r.spare, nullptr);
+    if (r.spare && r.spare->empty()) return mine.swap_spare(r, nullptr);
     magazine*& loaded = mine.loaded(size_class);
     if (is_real(loaded) && loaded->empty()) {
         fold_hits(r, *loaded);
@@ -360,8 +371,7 @@ bool pool::give_private(local_state& mine, std::uint32_t size_class, void* block
         if (!r.spare || r.spare->full()) return false;
         magazine* old = loaded;
         if (is_real(old)) fold_hits(r, *old);
-        loaded = r.spare;
-        r.spare = is_real(old) ? old : nullptr;
+        loaded = mine.swap_spare(r, is_real(old) ? old : nullptr);
     }
     loaded->push(block);
     return true;
@@ -376,8 +386,10 @@ bool pool::give_chain(local_state& mine, std::uint32_t size_class, void* block) 
         const std::size_t bytes = r.spare->count() * d.block_bytes;
         if (mine.bytes_chained() + bytes > plan_.local_bytes_max) return false;
         if (!mine.push(r.spare, d.block_bytes, records_, d.chain_max)) return false;
-        r.spare = nullptr;
+        mine.swap_spare(r, nullptr);
         d.young.raise(mine.number);
+    } else if (is_real(mine.loaded(size_class)) && !may_have_spare(mine, size_class)) {
+        return false;
     }
     magazine* fresh = d.stock.take(records_);
     if (!fresh) return false;
@@ -386,16 +398,13 @@ bool pool::give_chain(local_state& mine, std::uint32_t size_class, void* block) 
     return true;
 }
 
-// The spare, with the loaded one in its place. Null when there is none.
+// The spare, with the loaded one in its place; or the loaded one where there is no spare. Null when there is neither.
 magazine* pool::detach_full(local_state& mine, std::uint32_t size_class) noexcept {
     rack& r = mine.rack_of(size_class);
-    magazine* full = std::exchange(r.spare, nullptr);
-    magazine*& loaded = mine.loaded(size_class);
-    if (full && is_real(loaded)) {
-        fold_hits(r, *loaded);
-        r.spare = std::exchange(loaded, &no_magazine);
-    }
-    return full;
+    magazine* loaded = std::exchange(mine.loaded(size_class), &no_magazine);
+    if (!is_real(loaded)) return mine.swap_spare(r, nullptr);
+    fold_hits(r, *loaded);
+    return r.spare ? mine.swap_spare(r, loaded) : loaded;
 }
 
 // Hands a full magazine down and loads it again, empty but for the one block.
@@ -463,14 +472,14 @@ std::size_t pool::get_blocks(std::uint32_t size_class, void** blocks, std::size_
     return got;
 }
 
-void pool::return_blocks(std::uint32_t size_class, void** blocks, std::size_t count) noexcept {
+void pool::return_blocks(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept {
     if (count == 0) return;
     if constexpr (hardened) ledger_.forget(blocks, count);
     if (set_up()) {
         depot_of(size_class).returned.fetch_add(count, std::memory_order_relaxed);
         held_bytes_.fetch_sub(count * plan_.sizes[size_class], std::memory_order_relaxed);
     }
-    source_.drain(size_class, blocks, count);
+    source_.drain(size_class, blocks, count, stale);
 }
 
 // By an owner inside or a visitor, where the source may not be called: the magazine waits for the next who is outside.
@@ -487,18 +496,27 @@ std::size_t pool::drain_outgoing(std::size_t magazines_max) noexcept {
         if (!m) break;
         depot& d = depot_of(m->size_class());
         bytes += m->count() * d.block_bytes;
-        return_blocks(m->size_class(), m->blocks(), m->count());
+        return_blocks(m->size_class(), m->blocks(), m->count(), true);
         d.outgoing.fetch_sub(m->count(), std::memory_order_relaxed);
         m->set_count(0);
         d.stock.put(m);
     }
+    if (bytes > 0) purge_owed_.store(true, std::memory_order_relaxed);
     return bytes;
 }
 
-// What decays shall really leave: asks for the upstream's own purge, once for each tick, when all that the tick left is on its
-// way. What another thread is just handing down may miss it, and is taken by the next one.
-void pool::purge_if_owed() noexcept {
-    if (outgoing_.seems_empty() && purge_owed_.exchange(false, std::memory_order_relaxed)) below_.purge();
+// A slice of what the last tick has left, in magazines and in whatever the source keeps idle. When there is no more of it, the
+// upstream is asked for its own purge, once for each tick: what decays shall really leave. What another thread is just handing
+// down may miss that, and is taken by the next one. False where there was nothing left.
+bool pool::hand_down(std::size_t magazines_max, std::size_t spans_max) noexcept {
+    if (!leaving_.load(std::memory_order_relaxed)) return false;
+    drain_outgoing(magazines_max);
+    const std::size_t bytes = source_.give_due(spans_max);
+    if (bytes > 0) purge_owed_.store(true, std::memory_order_relaxed);
+    if (!outgoing_.seems_empty() || (bytes > 0 && spans_max != everything)) return true;
+    leaving_.store(false, std::memory_order_relaxed);
+    if (purge_owed_.exchange(false, std::memory_order_relaxed)) below_.purge();
+    return true;
 }
 
 // ---- decay ---------------------------------------------------------------------------------------------------------
@@ -511,10 +529,8 @@ void pool::after_upstream_call() noexcept {
 // A thread's share of the pool's upkeep, once an exchange: a slice of what a tick has left, and now and then a look at the
 // clock.
 void pool::after_exchange(local_state& mine) noexcept {
-    if (!outgoing_.seems_empty()) [[unlikely]] {
+    if (!outgoing_.seems_empty()) [[unlikely]]
         drain_outgoing(slice);
-        purge_if_owed();
-    }
     if (++mine.exchanges % exchanges_per_look == 0)
         registry::tick_due(coarse_now());
     else
@@ -605,41 +621,42 @@ void pool::perform_tick() noexcept {
     note_peak(cached_bytes_peak_, cached);
 }
 
-// A whole tick.
+// A whole tick, but for handing down.
 void pool::age() noexcept {
-    if (!depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
-    drain_outgoing(everything);
+    finish_tick();
+    source_.age();
     {
         std::scoped_lock hold(visiting_);
         perform_tick();
     }
-    if (drain_outgoing(everything) > 0) purge_owed_.store(true, std::memory_order_relaxed);
+    leaving_.store(true, std::memory_order_relaxed);
 }
 
 void pool::tick_now() noexcept {
+    if (!depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
     age();
-    purge_if_owed();
+    finish_tick();
+}
+
+void pool::finish_tick() noexcept {
+    if (!depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
+    hand_down(everything, everything);
 }
 
 // By a thread that came for a block, of this pool or of another one, or by a heartbeat: it hands down a slice, and later
-// exchanges and looks at the clock the rest. What they leave is handed down before the next tick begins, so nothing is
-// older than two ticks. Of several threads that come at once, one performs it.
+// looks at the clock the rest. What they leave is handed down before the next tick begins, so nothing is older than two
+// ticks. Of several threads that come at once, one performs it.
 bool pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
     const bool mine = decay_.claim(now);
     if (!depots_.load(std::memory_order_acquire)) return false;  // partner: set_up()
-    if (mine) {
-        drain_outgoing(everything);
-        {
-            std::scoped_lock hold(visiting_);
-            perform_tick();
-        }
-        if (drain_outgoing(first_slice) > 0) purge_owed_.store(true, std::memory_order_relaxed);
-    } else {
-        if (outgoing_.seems_empty()) return false;
-        drain_outgoing(slice);
-    }
-    purge_if_owed();
+    if (!mine) return hand_down(slice, idle_slice);
+    age();
+    hand_down(first_slice, idle_slice);
     return true;
+}
+
+std::chrono::nanoseconds pool::due() const noexcept {
+    return leaving_.load(std::memory_order_relaxed) ? std::chrono::nanoseconds::min() : decay_.due();
 }
 
 // Objects end by the program's own code, which cannot be run in the midst of anybody's allocation.
@@ -647,11 +664,14 @@ bool pool::leaf() const noexcept { return !std::holds_alternative<objects>(any_s
 
 // The purge is left to the next tick: memory that is wanted at once need not leave the process.
 void pool::relieve(const void* allocator, relief how) noexcept {
-    if (!below_.stands_on(allocator)) return;
-    if (how == relief::tick)
-        age();
-    else
+    if (!below_.stands_on(allocator) || !depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
+    if (how == relief::trim) {
         trim(0);
+        return;
+    }
+    age();
+    drain_outgoing(everything);
+    if (source_.give_due(everything) > 0) purge_owed_.store(true, std::memory_order_relaxed);
 }
 
 // Under the registry's lock. The exiting owner hands its own magazines to its chain, where all can take them at once, and
@@ -660,20 +680,100 @@ void pool::thread_exits(thread_slot& slot) noexcept {
     local_state* part = by_slot_.get(slot.index);
     if (!part) return;
     std::scoped_lock hold(visiting_);  // instead of the door: no visitor is inside, and the owner is here
+    unload_to_chain(*part);
+}
+
+// Owner.
+void pool::unload_to_chain(local_state& part) noexcept {
     for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) {
-        if (!is_real(part->loaded(c)) && !part->rack_of(c).spare) continue;
+        if (!is_real(part.loaded(c)) && !part.rack_of(c).spare) continue;
         depot& d = depot_of(c);
         unload(
-            *part, c,
+            part, c,
             [&](magazine* m) {
-                if (part->push(m, d.block_bytes, records_, d.chain_max))
-                    d.young.raise(part->number);
+                if (part.push(m, d.block_bytes, records_, d.chain_max))
+                    d.young.raise(part.number);
                 else
                     send_down(m);
             },
             [&](magazine* m) { d.stock.put(m); });
     }
 }
+
+// ---- fork ----------------------------------------------------------------------------------------------------------
+//
+// The child has one thread and a copy of all memory as it was. For that copy to be whole, the forking thread first keeps
+// every owner out of its local, as a visitor does, and then takes every lock. What the child loses are the blocks that
+// other threads had in hand between a local and the source: a magazine a thread at most, as if they had allocated it.
+
+void pool::before_fork() noexcept {
+    growing_.lock();
+    visiting_.lock();
+    stop_all();
+    lock_mechanisms();
+}
+
+void pool::after_fork_in_parent() noexcept {
+    unlock_mechanisms();
+    for_parts([](local_state& part) { part.front->reopen(); });
+    visiting_.unlock();
+    growing_.unlock();
+}
+
+// An owner that was still inside is gone with its local half changed: its part is left alone for good, closed.
+void pool::after_fork_in_child() noexcept {
+    unlock_mechanisms();
+    const local_state* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
+    for (std::uint32_t slot = 0; slot < thread_slots::count(); ++slot) {
+        local_state* part = by_slot_.get(slot);
+        if (!part) continue;
+        if (part != mine && (!handshake_ || part->occupied())) {
+            by_slot_.set(slot, nullptr, records_);
+            thread_slots::close(slot, index_);
+            continue;
+        }
+        if (part != mine) unload_to_chain(*part);
+        part->front->reopen();
+    }
+    visiting_.unlock();
+    growing_.unlock();
+}
+
+// Stops all locals and waits until their owners are outside; not for ever, since one may have been stopped by a debugger.
+// An owner inside takes locks of single mechanisms, so this comes before lock_mechanisms().
+void pool::stop_all() noexcept {
+    if (!handshake_) return;
+    for_parts([](local_state& part) { part.front->stop(); });
+    handshake::barrier();
+    unsigned round = 0;
+    for_parts([&](local_state& part) {
+        if (this_thread->usable && by_slot_.get(this_thread->index) == &part) return;
+        for (; part.occupied() && round < fork_wait_rounds; ++round)
+            round < visitor_naps_from ? wait_politely(round) : nap();
+    });
+}
+
+void pool::lock_mechanisms() noexcept {
+    outgoing_.before_fork();
+    if (depots_.load(std::memory_order_relaxed))  // relaxed: written under growing_
+        for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) depot_of(c).stock.before_fork();
+    large_.before_fork();
+    ledger_.before_fork();
+    source_.before_fork();
+    records_.before_fork();  // last: the others allocate under their locks
+}
+
+void pool::unlock_mechanisms() noexcept {
+    records_.after_fork();
+    source_.after_fork();
+    ledger_.after_fork();
+    large_.after_fork();
+    if (depots_.load(std::memory_order_relaxed))
+        for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) depot_of(c).stock.after_fork();
+    outgoing_.after_fork();
+}
+
+// ---- counted and given back ----------------------------------------------------------------------------------------
 
 // Under visiting_. Bytes that are cached; blocks by class and hits not yet folded are added to what is handed in.
 std::uint64_t pool::count_cached(std::uint64_t* blocks_by_class, std::uint64_t& private_hits) noexcept {
@@ -699,14 +799,17 @@ std::uint64_t pool::count_cached(std::uint64_t* blocks_by_class, std::uint64_t& 
 // For the program, which wants to see the memory gone.
 std::size_t pool::trim_and_purge(std::size_t keep_bytes) noexcept {
     const std::size_t bytes = trim(keep_bytes);
-    if (bytes > 0) purge_owed_.store(true, std::memory_order_relaxed);
-    purge_if_owed();
+    if (bytes > 0) {
+        purge_owed_.store(false, std::memory_order_relaxed);
+        below_.purge();
+    }
     return bytes;
 }
 
 // Oldest first: victims, then chains, then the threads' own magazines.
 std::size_t pool::trim(std::size_t keep_bytes) noexcept {
     if (!depots_.load(std::memory_order_acquire)) return 0;  // partner: set_up()
+    std::uint64_t kept;
     {
         std::scoped_lock hold(visiting_);
         std::array<std::uint64_t, size_class_count> blocks{};
@@ -734,8 +837,10 @@ std::size_t pool::trim(std::size_t keep_bytes) noexcept {
             for (std::uint32_t c = 0; c < plan_.sizes.count && cached > keep_bytes; ++c)
                 unload(part, c, down, [&](magazine* m) { depot_of(c).stock.put(m); });
         });
+        kept = cached;
     }
-    return drain_outgoing(everything);
+    const std::size_t blocks = drain_outgoing(everything);
+    return blocks + source_.shrink(keep_bytes - std::min(keep_bytes, kept));
 }
 
 void pool::release() noexcept {
@@ -777,6 +882,7 @@ stats pool::snapshot() noexcept {
     now.large_bytes = large_.bytes();
     now.upstream_bytes = below_.held();
     now.upstream_bytes_peak = below_.peak();
+    now.bytes_idle = source_.idle_bytes();
     now.ticks = epoch_.load(std::memory_order_relaxed);
     now.bypasses = bypasses_.load(std::memory_order_relaxed);
     if (!depots_.load(std::memory_order_acquire)) return now;  // partner: set_up()

@@ -15,10 +15,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <variant>
 
 #include "base/arena.hpp"
+#include "base/sleeping_lock.hpp"
 #include "base/stable_table.hpp"
 #include "decay.hpp"
 #include "direct.hpp"
@@ -63,6 +63,8 @@ struct pool_plan {
     std::size_t local_bytes_max;
     std::chrono::nanoseconds decay_interval;
     std::uint32_t index_wanted = no_index;
+    std::size_t spare_bytes_max = static_cast<std::size_t>(-1);  // of a local: capacity of all its spare magazines
+    stranger_handler stranger = nullptr;
 };
 
 class pool final : public registrant {
@@ -94,13 +96,17 @@ public:
     void destroyed(void* object) noexcept;
 
     void tick_now() noexcept override;
+    // True where there was something to do.
     bool tick_if_due(std::chrono::nanoseconds now) noexcept override;
-    std::chrono::nanoseconds due() const noexcept override {
-        return outgoing_.seems_empty() ? decay_.due() : std::chrono::nanoseconds::min();
-    }
+    // Hands down all that the last tick has left for others to hand down.
+    void finish_tick() noexcept;
+    std::chrono::nanoseconds due() const noexcept override;
     bool leaf() const noexcept override;
     void relieve(const void* allocator, relief how) noexcept override;
     void thread_exits(thread_slot& slot) noexcept override;
+    void before_fork() noexcept override;
+    void after_fork_in_parent() noexcept override;
+    void after_fork_in_child() noexcept override;
 
 private:
     using any_source = std::variant<spans, direct, objects>;
@@ -117,6 +123,7 @@ private:
     bool give_private(local_state& mine, std::uint32_t size_class, void* block) noexcept;
     bool give_chain(local_state& mine, std::uint32_t size_class, void* block) noexcept;
     void load(local_state& mine, magazine* m) noexcept;
+    bool may_have_spare(local_state& mine, std::uint32_t size_class) noexcept;
     magazine* detach_empty(local_state& mine, std::uint32_t size_class) noexcept;
     std::uint32_t next_refill(local_state& mine, std::uint32_t size_class) noexcept;
     magazine* detach_full(local_state& mine, std::uint32_t size_class) noexcept;
@@ -136,10 +143,10 @@ private:
 
     // Traffic with the source, with the books kept.
     std::size_t get_blocks(std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
-    void return_blocks(std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
+    void return_blocks(std::uint32_t size_class, void** blocks, std::size_t count, bool stale = false) noexcept;
     void send_down(magazine* m) noexcept;
     std::size_t drain_outgoing(std::size_t magazines_max) noexcept;
-    void purge_if_owed() noexcept;
+    bool hand_down(std::size_t magazines_max, std::size_t spans_max) noexcept;
 
     // The parts of threads.
     bool set_up() noexcept;
@@ -156,6 +163,10 @@ private:
     void for_parts(Look look) noexcept;
     void perform_tick() noexcept;
     void age() noexcept;
+    void unload_to_chain(local_state& part) noexcept;
+    void stop_all() noexcept;
+    void lock_mechanisms() noexcept;
+    void unlock_mechanisms() noexcept;
     std::uint64_t count_cached(std::uint64_t* blocks_by_class, std::uint64_t& private_hits) noexcept;
 
     // Fixed at construction.
@@ -171,15 +182,16 @@ private:
     decay decay_;
 
     std::atomic<depot*> depots_{nullptr};  // one a class; written once, under growing_
-    std::mutex growing_;                   // guards set_up() and add_part()
+    sleeping_lock growing_;                // guards set_up() and add_part()
     stable_table<local_state> by_number_;
     stable_table<local_state> by_slot_;
     std::atomic<std::uint32_t> parts_{0};  // locals that exist; written under growing_
 
-    std::mutex visiting_;                  // one visitor at a time; never held across a call to the source
+    sleeping_lock visiting_;               // one visitor at a time; never held across a call to the source
     std::atomic<std::uint64_t> epoch_{0};  // ticks so far; written under visiting_
     shared_magazine_list outgoing_;        // magazines on their way down
-    std::atomic<bool> purge_owed_{false};  // what a tick or a trim has handed down is still to be purged; relaxed: a flag
+    std::atomic<bool> leaving_{false};     // a tick has left something to hand down; relaxed, as the next: a hint
+    std::atomic<bool> purge_owed_{false};  // something was handed down since the upstream's last purge
 
     // Relaxed: sums and peaks.
     std::atomic<std::uint64_t> bypasses_{0};

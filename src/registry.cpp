@@ -3,21 +3,21 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <condition_variable>
 #include <limits>
 #include <mutex>
 
+#include "base/handshake.hpp"
+#include "base/immortal.hpp"
+#include "base/sleeping_lock.hpp"
 #include "base/spin_lock.hpp"
 #include "base/thread_slots.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI::detail {
 
-// Process-wide and never destroyed: pools may live longer than static destructors run.
 struct registry_state {
     using time = std::chrono::nanoseconds;
 
-    std::mutex lock;                      // guards all below but `earliest`
-    std::condition_variable visit_over;
+    sleeping_lock lock;                   // guards what follows, but for the last three
     registrant* first = nullptr;
     registrant* last = nullptr;
     std::uint64_t ids = 0;
@@ -27,16 +27,6 @@ struct registry_state {
     // one exchange.
     std::atomic<time::rep> earliest{time::max().count()};
     std::atomic<time::rep> earliest_leaf{time::max().count()};
-
-    static registry_state& get() noexcept {
-        alignas(registry_state) static std::byte place[sizeof(registry_state)];
-        static registry_state& only = [&]() -> registry_state& {
-            auto* state = ::new (place) registry_state;
-            thread_slots::on_exit([](thread_slot& slot) { get().thread_exits(slot); });
-            return *state;
-        }();
-        return only;
-    }
 
     void thread_exits(thread_slot& slot) noexcept {
         std::scoped_lock hold(lock);
@@ -58,35 +48,74 @@ struct registry_state {
             earliest_of.store(due.count(), std::memory_order_relaxed);
     }
 
-    void leave(registrant& r, std::unique_lock<std::mutex>& hold) noexcept {
+    void leave(registrant& r) noexcept {
         (r.previous_ ? r.previous_->next_ : first) = r.next_;
         (r.next_ ? r.next_->previous_ : last) = r.previous_;
-        visit_over.wait(hold, [&] { return r.visits_ == 0; });
+    }
+
+    bool visited(const registrant& r) noexcept {
+        std::scoped_lock hold(lock);
+        return r.visits_ != 0;
     }
 
     // Calls visit(r) for each, without the lock, with `r` kept from leaving meanwhile.
     template <class Visit>
     void for_each(Visit visit) noexcept {
-        std::unique_lock hold(lock);
         std::uint64_t seen = 0;
         for (;;) {
-            registrant* r = first;
-            while (r && r->id_ <= seen) r = r->next_;
-            if (!r) return;
-            seen = r->id_;
-            ++r->visits_;
-            hold.unlock();
+            registrant* r;
+            {
+                std::scoped_lock hold(lock);
+                for (r = first; r && r->id_ <= seen;) r = r->next_;
+                if (!r) return;
+                seen = r->id_;
+                ++r->visits_;
+            }
             visit(*r);
-            hold.lock();
-            if (--r->visits_ == 0) visit_over.notify_all();
+            std::scoped_lock hold(lock);
+            --r->visits_;
         }
     }
+
+    void before_fork() noexcept {
+        lock.lock();
+        for (registrant* r = first; r; r = r->next_) r->before_fork();
+        thread_slots::before_fork();
+    }
+    void after_fork_in_parent() noexcept {
+        thread_slots::after_fork_in_parent();
+        for (registrant* r = first; r; r = r->next_) r->after_fork_in_parent();
+        lock.unlock();
+    }
+    // The other threads are gone, and with them their visits.
+    void after_fork_in_child() noexcept {
+        handshake::after_fork_in_child();
+        thread_slots::after_fork_in_child();
+        ticking.unlock();  // one of them may have been at it
+        earliest.store(time::min().count(), std::memory_order_relaxed);
+        earliest_leaf.store(time::min().count(), std::memory_order_relaxed);
+        for (registrant* r = first; r; r = r->next_) {
+            r->visits_ = 0;
+            r->after_fork_in_child();
+        }
+        lock.unlock();
+    }
 };
+
+namespace {
+
+// Pools may live longer than static destructors run.
+constinit immortal<registry_state> the_registry;
+
+registry_state& state() noexcept { return the_registry.it; }
+
+}  // namespace
 
 namespace registry {
 
 std::uint32_t join(registrant& r, std::uint32_t wanted) noexcept {
-    registry_state& all = registry_state::get();
+    registry_state& all = state();
+    thread_slots::on_exit([](thread_slot& slot) { state().thread_exits(slot); });
     std::scoped_lock hold(all.lock);
     all.join(r);
     if (wanted != no_index) return wanted;
@@ -97,20 +126,28 @@ std::uint32_t join(registrant& r, std::uint32_t wanted) noexcept {
 }
 
 void leave(registrant& r, std::uint32_t index) noexcept {
-    registry_state& all = registry_state::get();
-    std::unique_lock hold(all.lock);
-    all.leave(r, hold);
+    registry_state& all = state();
+    {
+        std::scoped_lock hold(all.lock);
+        all.leave(r);
+    }
+    for (unsigned round = 0; all.visited(r); ++round) wait_politely(round);
     if (index == no_index) return;
+    std::scoped_lock hold(all.lock);
     thread_slots::forget(index);  // before the place can be taken again
     all.indices &= ~(std::uint64_t{1} << index);
 }
 
+void before_fork() noexcept { state().before_fork(); }
+void after_fork_in_parent() noexcept { state().after_fork_in_parent(); }
+void after_fork_in_child() noexcept { state().after_fork_in_child(); }
+
 void tick_all() noexcept {
-    registry_state::get().for_each([](registrant& r) { r.tick_now(); });
+    state().for_each([](registrant& r) { r.tick_now(); });
 }
 
 bool tick_due(std::chrono::nanoseconds now, which those) noexcept {
-    registry_state& all = registry_state::get();
+    registry_state& all = state();
     std::atomic<registry_state::time::rep>& earliest = those == which::all ? all.earliest : all.earliest_leaf;
     if (now.count() < earliest.load(std::memory_order_relaxed)) return false;
     if (!all.ticking.try_lock()) return false;
@@ -132,7 +169,7 @@ bool tick_due(std::chrono::nanoseconds now, which those) noexcept {
 }
 
 void relieve(const void* allocator, relief how) noexcept {
-    registry_state::get().for_each([&](registrant& r) { r.relieve(allocator, how); });
+    state().for_each([&](registrant& r) { r.relieve(allocator, how); });
 }
 
 }  // namespace registry

@@ -32,6 +32,11 @@ public:
     virtual void relieve(const void* allocator, relief how) noexcept = 0;
     // The calling thread exits and gives up this slot. Called under the registry's lock: must not call an upstream.
     virtual void thread_exits(thread_slot& slot) noexcept = 0;
+    // Around a fork, by the forking thread, under the registry's lock: takes every lock there is, and gives it back.
+    virtual void before_fork() noexcept {}
+    virtual void after_fork_in_parent() noexcept {}
+    // No other thread exists here. What their parts hold is to be had by all.
+    virtual void after_fork_in_child() noexcept {}
 
 protected:
     ~registrant() = default;
@@ -41,7 +46,7 @@ private:
     registrant* next_ = nullptr;     // under the registry's lock
     registrant* previous_ = nullptr; // under the registry's lock
     std::uint64_t id_ = 0;           // fixed by join()
-    std::uint32_t visits_ = 0;       // under the registry's lock
+    std::uint32_t visits_ = 0;       // under the registry's lock; visits under way
 };
 
 namespace registry {
@@ -51,6 +56,12 @@ namespace registry {
 std::uint32_t join(registrant& r, std::uint32_t wanted = no_index) noexcept;
 // Waits for visits under way. `index` as join() gave it.
 void leave(registrant& r, std::uint32_t index) noexcept;
+
+// Around every fork, by the forking thread: the child's pools are whole, and what other threads had cached is to be had
+// there. A fork that is not announced leaves the child with locks that nobody will open.
+void before_fork() noexcept;
+void after_fork_in_parent() noexcept;
+void after_fork_in_child() noexcept;
 
 void tick_all() noexcept;
 

@@ -32,10 +32,22 @@ public:
     // Fills blocks[0 .. result) with blocks of the class; result < count when memory ran out, 0 where blocks are not
     // made here (objects).
     virtual std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept = 0;
-    // Takes blocks of the class back; in any order, unused by anyone. Asks for no memory.
-    virtual void drain(std::uint32_t size_class, void** blocks, std::size_t count) noexcept = 0;
+    // Takes blocks of the class back; in any order, unused by anyone. Asks for no memory. `stale`: they have decayed, or
+    // memory is wanted elsewhere, so what they fill up is not kept for the next who asks.
+    virtual void drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept = 0;
+
+    // What is kept idle here: its bytes; a tick, which marks what has been idle for a whole one; the return of up to
+    // `most` pieces of that, in bytes; the return of all but `keep_bytes`, in bytes.
+    virtual std::size_t idle_bytes() const noexcept { return 0; }
+    virtual void age() noexcept {}
+    virtual std::size_t give_due([[maybe_unused]] std::size_t most) noexcept { return 0; }
+    virtual std::size_t shrink([[maybe_unused]] std::size_t keep_bytes) noexcept { return 0; }
+
     // Gives everything back, blocks in use too, and returns true; or does nothing and returns false.
     virtual bool release_all() noexcept { return false; }
+    // Around a fork, by the forking thread: takes every lock, and gives it back.
+    virtual void before_fork() noexcept {}
+    virtual void after_fork() noexcept {}
 
 protected:
     ~source() = default;

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 
 #include "base/poison.hpp"
 #include "base/stop_with.hpp"
@@ -93,10 +94,10 @@ std::size_t spans::take(shelf& s, void** blocks, std::size_t count) noexcept {
 
 // Without the lock but for moments. Null when the upstream, the records or the page map have no memory.
 span* spans::new_span(shelf& s, std::uint32_t size_class) noexcept {
-    auto* base = static_cast<std::byte*>(below_.allocate(s.shape.span_bytes, page_map::page));
+    auto* base = static_cast<std::byte*>(idle_.take(s.shape.span_bytes));
     if (!base) return nullptr;
     span* fresh = unused_record(s);
-    if (fresh && page_map::set(base, s.shape.span_bytes, fresh)) {
+    if (fresh && page_map::set(base, s.shape.span_bytes, fresh, size_class)) {
         fresh->home_of = this;
         fresh->size_class = size_class;
         fresh->base = base;
@@ -105,7 +106,7 @@ span* spans::new_span(shelf& s, std::uint32_t size_class) noexcept {
         return fresh;
     }
     if (fresh) retire_record(s, fresh);
-    below_.deallocate(base, s.shape.span_bytes, page_map::page);
+    idle_.give_back(base, s.shape.span_bytes);
     return nullptr;
 }
 
@@ -126,20 +127,22 @@ void spans::retire_record(shelf& s, span* record) noexcept {
     s.unused = record;
 }
 
-// The block's number in its span; `in` is where to look first and becomes the span found. Ends the program where the
-// block is not one of ours: going on would corrupt the pool.
-std::uint32_t spans::find(const shelf& s, span*& in, std::uint32_t size_class, const void* block) const noexcept {
+// Whether the block lies in no span of ours. `in` is where to look first and becomes the span found. Ends the program where
+// the block's class is another: going on would corrupt the pool.
+bool spans::is_strange(const shelf& s, span*& in, std::uint32_t size_class, const void* block) const noexcept {
     const auto* p = static_cast<const std::byte*>(block);
-    if (!in || p < in->base || p >= in->base + s.shape.span_bytes) {
-        in = page_map::find(block);
-        if (!in || in->home_of != this)
-            stop_with("foreign pointer %p freed into size class %u (%zu B): this pool never gave it", block, size_class,
-                      s.block_bytes);
-        if (in->size_class != size_class)
-            stop_with("wrong size: %p belongs to size class %u (%zu B) and was freed into size class %u (%zu B)", block,
-                      in->size_class, sizes_[in->size_class], size_class, s.block_bytes);
-    }
-    const auto offset = static_cast<std::uint32_t>(p - in->base);
+    if (in && p >= in->base && p < in->base + s.shape.span_bytes) return false;
+    in = page_map::find(block);
+    if (!in || in->home_of != this) return true;
+    if (in->size_class != size_class)
+        stop_with("wrong size: %p belongs to size class %u (%zu B) and was freed into size class %u (%zu B)", block,
+                  in->size_class, sizes_[in->size_class], size_class, s.block_bytes);
+    return false;
+}
+
+// The block's number in its span.
+std::uint32_t spans::number_of(const shelf& s, const span& in, std::uint32_t size_class, const void* block) const noexcept {
+    const auto offset = static_cast<std::uint32_t>(static_cast<const std::byte*>(block) - in.base);
     const auto bytes = static_cast<std::uint32_t>(s.block_bytes);
     const std::uint32_t index = offset / bytes;
     if (index * bytes != offset || index >= s.shape.blocks)
@@ -148,15 +151,21 @@ std::uint32_t spans::find(const shelf& s, span*& in, std::uint32_t size_class, c
     return index;
 }
 
-void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count) noexcept {
-    if (!shelves_) stop_with("foreign pointer %p freed: this pool never gave a block", blocks[0]);
+void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept {
+    if (!shelves_) return meet_strangers(size_class, blocks, count);
     shelf& s = shelves_[size_class];
     span* gone = nullptr;  // linked by all_next
+    std::size_t strangers = 0;
     {
         std::scoped_lock hold(s.lock);
         span* in = nullptr;
         for (std::size_t i = 0; i < count; ++i) {
-            const std::uint32_t index = find(s, in, size_class, blocks[i]);
+            if (is_strange(s, in, size_class, blocks[i])) {
+                in = nullptr;
+                std::swap(blocks[strangers++], blocks[i]);
+                continue;
+            }
+            const std::uint32_t index = number_of(s, *in, size_class, blocks[i]);
             std::uint64_t& word = in->bits()[index / word_bits];
             const std::uint64_t bit = std::uint64_t{1} << index % word_bits;
             if (word & bit)
@@ -177,15 +186,29 @@ void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count) no
         // Out of the map before it is out of our hands: the address may be somebody's span again a moment later.
         page_map::clear(base, s.shape.span_bytes);
         retire_record(s, gone);
-        give_back(s, base);
+        stale ? idle_.give_back(base, s.shape.span_bytes) : idle_.keep(base, s.shape.span_bytes);
         gone = next;
+    }
+    meet_strangers(size_class, blocks, strangers);
+}
+
+void spans::meet_strangers(std::uint32_t size_class, void** blocks, std::size_t count) const noexcept {
+    for (std::size_t i = 0; i < count; ++i) {
+        if (!stranger_)
+            stop_with("foreign pointer %p freed into size class %u (%zu B): this pool never gave it", blocks[i], size_class,
+                      sizes_[size_class]);
+        stranger_(blocks[i]);
     }
 }
 
-// Of a span that is wholly home the memory shall leave the process, whatever its upstream does with it.
-void spans::give_back(shelf& s, std::byte* base) noexcept {
-    unpoison(base, s.shape.span_bytes);
-    below_.give_up(base, s.shape.span_bytes, page_map::page);
+void spans::before_fork() noexcept {
+    for (std::uint32_t c = 0; shelves_ && c < sizes_.count; ++c) shelves_[c].lock.lock();
+    idle_.before_fork();
+}
+
+void spans::after_fork() noexcept {
+    idle_.after_fork();
+    for (std::uint32_t c = 0; shelves_ && c < sizes_.count; ++c) shelves_[c].lock.unlock();
 }
 
 bool spans::release_all() noexcept {
@@ -196,11 +219,12 @@ bool spans::release_all() noexcept {
         while (span* gone = s.all) {
             s.all = gone->all_next;
             page_map::clear(gone->base, s.shape.span_bytes);
-            at_once ? unpoison(gone->base, s.shape.span_bytes) : give_back(s, gone->base);
+            at_once ? unpoison(gone->base, s.shape.span_bytes) : idle_.give_back(gone->base, s.shape.span_bytes);
             gone->all_next = s.unused;
             s.unused = gone;
         }
     }
+    idle_.shrink(0);
     if (at_once) below_.release_all();
     return true;
 }

@@ -1,5 +1,6 @@
 // Spans: aligned pieces of upstream memory, each carved into blocks of one size class. A span whose blocks are all home
-// goes back to the upstream. The blocks themselves are never written to: what is home is noted beside them.
+// waits among the idle ones (src/idle_spans.hpp) or goes back to the upstream. The blocks themselves are never written
+// to: what is home is noted beside them.
 //
 // Any thread; each size class has a lock of its own, which is not held across a call to the upstream.
 //
@@ -15,6 +16,7 @@
 
 #include "base/arena.hpp"
 #include "base/spin_lock.hpp"
+#include "idle_spans.hpp"
 #include "page_map.hpp"
 #include "source.hpp"
 
@@ -58,14 +60,23 @@ struct span {
     std::uint64_t* bits() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
 };
 
+// What becomes of a block that comes home and lies in no span: null ends the program with a message.
+using stranger_handler = void (*)(void* block) noexcept;
+
 class spans final : public source {
 public:
-    spans(block_sizes sizes, metered_upstream& below, arena& records) noexcept
-        : sizes_(sizes), below_(below), records_(records) {}
+    spans(block_sizes sizes, metered_upstream& below, arena& records, stranger_handler stranger = nullptr) noexcept
+        : sizes_(sizes), stranger_(stranger), below_(below), records_(records), idle_(below, records) {}
 
     bool set_up() noexcept override;
     std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept override;
-    void drain(std::uint32_t size_class, void** blocks, std::size_t count) noexcept override;
+    void drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept override;
+    std::size_t idle_bytes() const noexcept override { return idle_.bytes(); }
+    void age() noexcept override { idle_.age(); }
+    std::size_t give_due(std::size_t most) noexcept override { return idle_.give_due(most); }
+    std::size_t shrink(std::size_t keep_bytes) noexcept override { return idle_.shrink(keep_bytes); }
+    void before_fork() noexcept override;
+    void after_fork() noexcept override;
     // Nobody else may be calling.
     bool release_all() noexcept override;
 
@@ -86,12 +97,15 @@ private:
     span* new_span(shelf& s, std::uint32_t size_class) noexcept;
     span* unused_record(shelf& s) noexcept;
     void retire_record(shelf& s, span* record) noexcept;
-    std::uint32_t find(const shelf& s, span*& in, std::uint32_t size_class, const void* block) const noexcept;
-    void give_back(shelf& s, std::byte* base) noexcept;
+    bool is_strange(const shelf& s, span*& in, std::uint32_t size_class, const void* block) const noexcept;
+    std::uint32_t number_of(const shelf& s, const span& in, std::uint32_t size_class, const void* block) const noexcept;
+    void meet_strangers(std::uint32_t size_class, void** blocks, std::size_t count) const noexcept;
 
     const block_sizes sizes_;
+    const stranger_handler stranger_;
     metered_upstream& below_;
     arena& records_;
+    idle_spans idle_;
     shelf* shelves_ = nullptr;  // one a class; fixed by set_up()
 };
 

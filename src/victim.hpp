@@ -37,7 +37,7 @@ void unload(local_state& part, std::uint32_t size_class, Keep keep, Empty empty)
             keep(m);
     }
     loaded = &no_magazine;
-    r.spare = nullptr;
+    part.swap_spare(r, nullptr);
 }
 
 // Owner. Ages one size class by a tick. What is due to go goes to down(m), empty magazines to empty(m). True when there

@@ -37,6 +37,10 @@ public:
     // Bytes mapped so far.
     std::size_t bytes() noexcept;
 
+    // Around a fork, by the forking thread.
+    void before_fork() noexcept { lock_.lock(); }
+    void after_fork() noexcept { lock_.unlock(); }
+
 private:
     struct chunk {
         chunk* next;

@@ -27,18 +27,29 @@ int membarrier([[maybe_unused]] int command) noexcept {
 #endif
 }
 
+// What the kernel said. Relaxed: asked twice at worst, and it says the same again.
+enum class answer { unasked, yes, no };
+std::atomic<answer> registered{answer::unasked};
+
 // Relaxed: tests set it before they make their pools.
 std::atomic<bool> pretending{false};
 
 }  // namespace
 
 bool available() noexcept {
-    static const bool registered = membarrier(register_private_expedited) == 0;
-    return registered && !pretending.load(std::memory_order_relaxed);
+    if (registered.load(std::memory_order_relaxed) == answer::unasked)
+        registered.store(membarrier(register_private_expedited) == 0 ? answer::yes : answer::no,
+                         std::memory_order_relaxed);
+    return registered.load(std::memory_order_relaxed) == answer::yes && !pretending.load(std::memory_order_relaxed);
 }
 
 void barrier() noexcept {
     if (membarrier(private_expedited) != 0) stop_with("membarrier failed after the kernel had accepted it");
+}
+
+void after_fork_in_child() noexcept {
+    registered.store(answer::unasked, std::memory_order_relaxed);
+    available();
 }
 
 void pretend_missing(bool missing) noexcept { pretending.store(missing, std::memory_order_relaxed); }

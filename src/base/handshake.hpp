@@ -23,6 +23,9 @@ bool available() noexcept;
 // Needs available(). A few hundred nanoseconds, more with many running threads.
 void barrier() noexcept;
 
+// The child is a process of its own to the kernel.
+void after_fork_in_child() noexcept;
+
 // For tests: pools made while this is on behave as on a kernel without membarrier.
 void pretend_missing(bool missing) noexcept;
 

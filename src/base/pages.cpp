@@ -39,8 +39,7 @@ void* map_and_cut(std::size_t bytes, std::size_t alignment) noexcept {
 }  // namespace
 
 std::size_t page_bytes() noexcept {
-    static const auto bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    return bytes;
+    return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));  // libc has it in a variable
 }
 
 void* map_pages(std::size_t bytes, std::size_t alignment) noexcept {

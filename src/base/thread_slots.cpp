@@ -1,14 +1,18 @@
 #include "base/thread_slots.hpp"
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstdint>
 #include <mutex>
 #include <utility>
 
 #include "base/arena.hpp"
+#include "base/immortal.hpp"
+#include "base/sleeping_lock.hpp"
 #include "base/stable_table.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI::detail {
@@ -41,11 +45,11 @@ namespace thread_slots {
 
 namespace {
 
-// Process-wide and never destroyed: threads outlive static destructors.
+// Threads outlive static destructors.
 struct table {
-    std::mutex lock;                                      // guards all below
+    sleeping_lock lock;                                   // guards all below
     std::array<std::uint64_t, slots_max / 64> taken{};    // a bit a slot
-    std::uint32_t count = 0;                              // slots that exist
+    std::atomic<std::uint32_t> count{0};                  // slots that exist; relaxed: written under the lock, only rises
     stable_table<thread_slot> slots;
     arena records;
     void (*leave)(thread_slot&) = nullptr;
@@ -53,11 +57,9 @@ struct table {
     bool has_key = false;
 };
 
-table& slots() noexcept {
-    alignas(table) static std::byte place[sizeof(table)];
-    static table& only = *::new (place) table;
-    return only;
-}
+constinit immortal<table> the_table;
+
+table& slots() noexcept { return the_table.it; }
 
 thread_slot* adopt(table& t) noexcept {
     std::scoped_lock hold(t.lock);
@@ -69,7 +71,7 @@ thread_slot* adopt(table& t) noexcept {
         if (!slot) {
             slot = t.records.make<thread_slot>(0, number, true);
             if (!slot || !t.slots.set(number, slot, t.records)) return nullptr;
-            t.count = number + 1;
+            t.count.store(number + 1, std::memory_order_relaxed);
         }
         t.taken[word] |= std::uint64_t{1} << bit;
         return slot;
@@ -79,13 +81,20 @@ thread_slot* adopt(table& t) noexcept {
 
 // The thread-key destructor: runs after the destructors of C++ thread_local objects, which may still use their pools.
 // Whoever frees later than this finds `exited` and goes past the cache: no part is built anew and left behind.
+// Signals are blocked, because a handler that uses a pool would wait for the locks that are taken here.
 void give_up(void* value) noexcept {
     auto& slot = *static_cast<thread_slot*>(value);
     table& t = slots();
     this_thread = &exited;
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
     if (t.leave) t.leave(slot);
-    std::scoped_lock hold(t.lock);
-    t.taken[slot.index / 64] &= ~(std::uint64_t{1} << slot.index % 64);
+    {
+        std::scoped_lock hold(t.lock);
+        t.taken[slot.index / 64] &= ~(std::uint64_t{1} << slot.index % 64);
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 // Without a key nobody would tell us of a thread's exit, and its slot would be lost: then there are no slots.
@@ -122,15 +131,33 @@ void on_exit(void (*leave)(thread_slot&)) noexcept {
 void forget(std::uint32_t pool_index) noexcept {
     table& t = slots();
     std::scoped_lock hold(t.lock);
-    for (std::uint32_t i = 0; i < t.count; ++i)
-        if (thread_slot* slot = t.slots.get(i)) slot->doors[pool_index].set(*slot);
+    for (std::uint32_t i = 0; i < count(); ++i) close(i, pool_index);
 }
 
-std::uint32_t count() noexcept {
-    table& t = slots();
-    std::scoped_lock hold(t.lock);
-    return t.count;
+void close(std::uint32_t number, std::uint32_t pool_index) noexcept {
+    if (thread_slot* slot = slots().slots.get(number)) slot->doors[pool_index].set(*slot);
 }
+
+void before_fork() noexcept {
+    table& t = slots();
+    t.lock.lock();
+    t.records.before_fork();
+}
+
+void after_fork_in_parent() noexcept {
+    table& t = slots();
+    t.records.after_fork();
+    t.lock.unlock();
+}
+
+void after_fork_in_child() noexcept {
+    table& t = slots();
+    t.taken.fill(0);
+    if (this_thread->usable) t.taken[this_thread->index / 64] = std::uint64_t{1} << this_thread->index % 64;
+    after_fork_in_parent();
+}
+
+std::uint32_t count() noexcept { return slots().count.load(std::memory_order_relaxed); }
 
 }  // namespace thread_slots
 

@@ -20,12 +20,20 @@ inline constexpr std::uint32_t slots_max = 1U << 16;  // threads at once; those 
 // there is no free one, or inside a signal handler that interrupted an adoption.
 thread_slot* mine() noexcept;
 
-// Called once per exiting thread, by that thread, before its slot can be adopted again. Set once, before the first
-// slot is adopted.
+// Called once per exiting thread, by that thread, with signals blocked, before its slot can be adopted again. There is
+// one such function; it is set before the first slot is adopted.
 void on_exit(void (*leave)(thread_slot&)) noexcept;
 
 // Makes every slot forget its local of the pool with this index. Nobody may be using that pool.
 void forget(std::uint32_t pool_index) noexcept;
+
+// Makes one slot forget it. In a forked child, where nobody owns the slot.
+void close(std::uint32_t slot, std::uint32_t pool_index) noexcept;
+
+// Around a fork, by the forking thread. In the child every slot but the caller's is free again.
+void before_fork() noexcept;
+void after_fork_in_parent() noexcept;
+void after_fork_in_child() noexcept;
 
 // Slots that exist: the most threads that lived at once.
 std::uint32_t count() noexcept;

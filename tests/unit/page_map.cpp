@@ -49,14 +49,16 @@ TEST_CASE("an address that lies in no span leads nowhere, whatever it is") {
 TEST_CASE("every byte of a range leads to its span and no other byte does") {
     const ground land(8);
     detail::span s{}, neighbour{};
-    REQUIRE(page_map::set(land.page(2), 3 * page_map::page, &s));
+    REQUIRE(page_map::set(land.page(2), 3 * page_map::page, &s, 7));
     CHECK(page_map::find(land.page(2) - 1) == nullptr);
     for (const std::size_t offset : {std::size_t{0}, std::size_t{1}, page_map::page - 1, page_map::page,
                                      2 * page_map::page, 3 * page_map::page - 1})
         CHECK(page_map::find(land.page(2) + offset) == &s);
     CHECK(page_map::find(land.page(5)) == nullptr);
-    REQUIRE(page_map::set(land.page(5), page_map::page, &neighbour));
+    REQUIRE(page_map::set(land.page(5), page_map::page, &neighbour, 7));
     page_map::clear(land.page(2), 3 * page_map::page);
+    CHECK(page_map::class_after(land.page(5)) == 8);
+    CHECK(page_map::class_after(land.page(4)) == 0);
     for (std::size_t i = 0; i < 5; ++i) CHECK(page_map::find(land.page(i)) == nullptr);
     CHECK(page_map::find(land.page(5)) == &neighbour);
     page_map::clear(land.page(5), page_map::page);
@@ -66,7 +68,7 @@ TEST_CASE("a range may cross from one leaf into the next") {
     // A leaf covers 4 GiB. Nothing is mapped there: the map does not look.
     detail::span s{};
     const std::uintptr_t border = std::uintptr_t{0x2345} << 32;
-    REQUIRE(page_map::set(at(border - 2 * page_map::page), 4 * page_map::page, &s));
+    REQUIRE(page_map::set(at(border - 2 * page_map::page), 4 * page_map::page, &s, 7));
     CHECK(page_map::find(at(border - 2 * page_map::page - 1)) == nullptr);
     CHECK(page_map::find(at(border - 2 * page_map::page)) == &s);
     CHECK(page_map::find(at(border - 1)) == &s);
@@ -80,10 +82,10 @@ TEST_CASE("a range may cross from one leaf into the next") {
 TEST_CASE("what lies beyond 48 bits is refused and leaves nothing behind") {
     detail::span s{};
     const std::uintptr_t end = std::uintptr_t{1} << 48;
-    CHECK_FALSE(page_map::set(at(end), page_map::page, &s));
-    CHECK_FALSE(page_map::set(at(end - page_map::page), 2 * page_map::page, &s));
+    CHECK_FALSE(page_map::set(at(end), page_map::page, &s, 7));
+    CHECK_FALSE(page_map::set(at(end - page_map::page), 2 * page_map::page, &s, 7));
     CHECK(page_map::find(at(end - page_map::page)) == nullptr);
-    CHECK_FALSE(page_map::set(at(UINTPTR_MAX - page_map::page + 1), page_map::page, &s));
+    CHECK_FALSE(page_map::set(at(UINTPTR_MAX - page_map::page + 1), page_map::page, &s, 7));
 }
 
 TEST_CASE("threads enter and clear ranges side by side, and each finds its own") {
@@ -97,7 +99,7 @@ TEST_CASE("threads enter and clear ranges side by side, and each finds its own")
             const std::size_t pages = 1 + random() % 4;
             // The pages of the threads interleave in the map's words.
             std::byte* base = land.page(me * 4);
-            if (!page_map::set(base, pages * page_map::page, &s)) ++wrong;
+            if (!page_map::set(base, pages * page_map::page, &s, 7)) ++wrong;
             for (std::size_t k = 0; k < 4; ++k)
                 if (page_map::find(base + k * page_map::page + random() % page_map::page) != (k < pages ? &s : nullptr))
                     ++wrong;
@@ -114,7 +116,7 @@ TEST_CASE("many threads that touch a new leaf at once agree on one") {
         support::on_threads(4, [&](std::size_t me) {
             detail::span s{};
             const void* mine = at(fresh + me * page_map::page);
-            if (!page_map::set(mine, page_map::page, &s) || page_map::find(mine) != &s) ++lost;
+            if (!page_map::set(mine, page_map::page, &s, 7) || page_map::find(mine) != &s) ++lost;
             page_map::clear(mine, page_map::page);
         });
     }

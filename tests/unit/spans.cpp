@@ -42,7 +42,7 @@ struct kit {
         return blocks;
     }
     void put(std::uint32_t size_class, std::vector<void*> blocks) {
-        from.drain(size_class, blocks.data(), blocks.size());
+        from.drain(size_class, blocks.data(), blocks.size(), true);
     }
 };
 

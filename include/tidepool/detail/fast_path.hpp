@@ -21,8 +21,10 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include <tidepool/detail/config.hpp>
@@ -43,7 +45,16 @@ public:
     constexpr magazine(std::uint32_t its_class, std::uint32_t its_capacity) noexcept
         : capacity_(its_capacity), size_class_(its_class) {}
 
-    std::size_t count() const noexcept { return static_cast<std::uint16_t>(tally_); }
+    // Read as 16 bits, so that the compiler adds to the tally where it lies instead of taking it apart.
+    std::size_t count() const noexcept {
+        if constexpr (std::endian::native == std::endian::little) {
+            std::uint16_t low;
+            std::memcpy(&low, &tally_, sizeof low);
+            return low;
+        } else {
+            return static_cast<std::uint16_t>(tally_);
+        }
+    }
     std::size_t capacity() const noexcept { return capacity_; }
     std::uint32_t size_class() const noexcept { return size_class_; }
     bool empty() const noexcept { return count() == 0; }

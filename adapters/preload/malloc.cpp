@@ -1,0 +1,149 @@
+// The malloc family. What the C library, POSIX and the GNU manual say of each function holds; what they leave open is as
+// with glibc.
+#include <malloc.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "below.hpp"
+#include "exported.hpp"
+#include "shim.hpp"
+
+namespace tidepool::inline TIDEPOOL_ABI::preload {
+
+using namespace detail;
+
+namespace {
+
+constexpr auto bytes_max = static_cast<std::size_t>(PTRDIFF_MAX);
+
+void* fail(int with) noexcept {
+    errno = with;
+    return nullptr;
+}
+
+std::size_t page_bytes() noexcept { return static_cast<std::size_t>(::getpagesize()); }
+
+
+// `bytes` rounded up to a power of two; 0 where that overflows.
+std::size_t rounded_up(std::size_t bytes, std::size_t to) noexcept { return (bytes + to - 1) & ~(to - 1); }
+
+[[gnu::always_inline]] inline void* allocate_bytes(std::size_t bytes) noexcept {
+    if (bytes > pooled_bytes_max) [[unlikely]]
+        return bytes > bytes_max ? fail(ENOMEM) : allocate_large(bytes);
+    return allocate(size_class_looked_up(bytes));
+}
+
+// `alignment` a power of two.
+void* allocate_aligned(std::size_t alignment, std::size_t bytes) noexcept {
+    if (alignment <= granule) return allocate_bytes(bytes);
+    if (bytes > bytes_max - alignment) return fail(ENOMEM);
+    const std::uint32_t size_class = size_class_aligned(bytes, alignment);
+    if (size_class == no_size_class) return allocate_large_aligned(alignment, bytes);
+    void* p = allocate(size_class);
+    if ((reinterpret_cast<std::uintptr_t>(p) & (alignment - 1)) == 0) [[likely]]
+        return p;
+    // From below, and so large enough but aligned to 16 only: in a slow section, or let in by a sized form.
+    below::free(p);
+    return allocate_large_aligned(alignment, bytes);
+}
+
+// A block stays where it is while at least half of it is used.
+void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
+    const std::size_t has = class_bytes(size_class);
+    if (bytes == 0) {
+        deallocate(size_class, p);
+        return nullptr;
+    }
+    const bool fits = bytes <= has;
+    if (fits && bytes >= has / 2) return p;
+    const int before = errno;
+    void* other = allocate_bytes(bytes);
+    if (!other) {
+        if (!fits) return nullptr;
+        errno = before;
+        return p;
+    }
+    std::memcpy(other, p, fits ? bytes : has);
+    deallocate(size_class, p);
+    return other;
+}
+
+}  // namespace
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+
+using namespace tidepool::preload;
+
+extern "C" {
+
+EXPORTED void* malloc(std::size_t bytes) noexcept { return allocate_bytes(bytes); }
+
+EXPORTED void free(void* p) noexcept { deallocate(p); }
+
+EXPORTED void* calloc(std::size_t count, std::size_t bytes) noexcept {
+    std::size_t all;
+    if (__builtin_mul_overflow(count, bytes, &all) || all > bytes_max) return fail(ENOMEM);
+    if (all > tidepool::detail::pooled_bytes_max) return allocate_large_zeroed(all);
+    void* p = allocate_bytes(all);
+    return p ? std::memset(p, 0, all) : nullptr;
+}
+
+EXPORTED void* realloc(void* p, std::size_t bytes) noexcept {
+    if (!p) return allocate_bytes(bytes);
+    const std::size_t after = tidepool::detail::page_map::class_after(p);
+    if (after) return reallocate(p, after - 1, bytes);
+    return bytes > bytes_max ? fail(ENOMEM) : below::realloc(p, bytes);
+}
+
+EXPORTED void* reallocarray(void* p, std::size_t count, std::size_t bytes) noexcept {
+    std::size_t all;
+    return __builtin_mul_overflow(count, bytes, &all) ? fail(ENOMEM) : realloc(p, all);
+}
+
+// Any alignment is rounded up to a power of two, as glibc does.
+EXPORTED void* memalign(std::size_t alignment, std::size_t bytes) noexcept {
+    if (alignment > bytes_max / 2 + 1) return fail(EINVAL);
+    return allocate_aligned(std::bit_ceil(alignment), bytes);
+}
+
+EXPORTED void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
+    return std::has_single_bit(alignment) ? allocate_aligned(alignment, bytes) : fail(EINVAL);
+}
+
+EXPORTED int posix_memalign(void** out, std::size_t alignment, std::size_t bytes) noexcept {
+    if (!std::has_single_bit(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
+    const int before = errno;
+    void* p = allocate_aligned(alignment, bytes);
+    errno = before;
+    if (!p) return ENOMEM;
+    *out = p;
+    return 0;
+}
+
+EXPORTED void* valloc(std::size_t bytes) noexcept { return allocate_aligned(page_bytes(), bytes); }
+
+EXPORTED void* pvalloc(std::size_t bytes) noexcept {
+    const std::size_t page = page_bytes();
+    return bytes > bytes_max - page ? fail(ENOMEM) : allocate_aligned(page, rounded_up(bytes, page));
+}
+
+EXPORTED void cfree(void* p) noexcept { deallocate(p); }
+
+// C23. The size may be that of a realloc() that left the block where it was, so the page map is asked all the same.
+EXPORTED void free_sized(void* p, std::size_t) noexcept { deallocate(p); }
+EXPORTED void free_aligned_sized(void* p, std::size_t, std::size_t) noexcept { deallocate(p); }
+
+EXPORTED std::size_t malloc_usable_size(void* p) noexcept {
+    if (!p) return 0;
+    const std::size_t after = tidepool::detail::page_map::class_after(p);
+    return after ? class_bytes(after - 1) : below::usable_size(p);
+}
+
+EXPORTED int malloc_trim(std::size_t keep) noexcept { return trim(keep); }
+
+}  // extern "C"

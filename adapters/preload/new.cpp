@@ -1,0 +1,120 @@
+// Every operator new and delete.
+//
+// The C++ runtime library is the program's, where it has one: what is wanted of it is referred to weakly, so that a C
+// program need not load it.
+#include <cstddef>
+#include <new>
+
+#include <dlfcn.h>
+
+#include "base/stop_with.hpp"
+#include "exported.hpp"
+#include "shim.hpp"
+
+extern "C" {
+// std::get_new_handler() and std::__throw_bad_alloc(), under the names that the linker knows them by.
+std::new_handler get_new_handler_weakly() noexcept __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
+void throw_bad_alloc_weakly() __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak));
+void* malloc(std::size_t) noexcept;
+void* aligned_alloc(std::size_t, std::size_t) noexcept;
+}
+// What the compiler refers to for the catch below.
+__asm__(".weak __gxx_personality_v0\n.weak __cxa_begin_catch\n.weak __cxa_end_catch\n.weak _Unwind_Resume");
+
+namespace tidepool::inline TIDEPOOL_ABI::preload {
+
+using namespace detail;
+
+namespace {
+
+// The runtime library's function; also where it was loaded later than we were, and for nobody else to see.
+template <class Function>
+Function* runtime(Function* linked, const char* name) noexcept {
+    if (linked) return linked;
+    void* library = ::dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    return library ? reinterpret_cast<Function*>(::dlsym(library, name)) : nullptr;
+}
+
+// As the standard has it: the new-handler is called until there is memory, or until it throws or is none.
+template <class Ask>
+void* ask_or_throw(std::size_t bytes, Ask ask) {
+    for (;;) {
+        if (void* p = ask()) [[likely]]
+            return p;
+        const auto get_handler = runtime(get_new_handler_weakly, "_ZSt15get_new_handlerv");
+        const std::new_handler handler = get_handler ? get_handler() : nullptr;
+        if (handler) {
+            handler();
+            continue;
+        }
+        if (const auto throw_it = runtime(throw_bad_alloc_weakly, "_ZSt17__throw_bad_allocv")) throw_it();
+        stop_with("no memory for operator new of %zu bytes, and no C++ runtime library to throw with", bytes);
+    }
+}
+
+void* new_bytes(std::size_t bytes) {
+    return ask_or_throw(bytes, [=] { return ::malloc(bytes); });
+}
+
+void* new_aligned(std::size_t bytes, std::align_val_t alignment) {
+    return ask_or_throw(bytes, [=] { return ::aligned_alloc(static_cast<std::size_t>(alignment), bytes); });
+}
+
+// The size is the program's word for the block's class. What it does with a wrong one is found when the block goes down.
+void delete_sized(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+    const std::uint32_t size_class = size_class_of(bytes, alignment);
+    if (!p || size_class == no_size_class || current.ignore_size) [[unlikely]]
+        return deallocate(p);
+    deallocate(size_class, p);
+}
+
+}  // namespace
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+
+using namespace tidepool::preload;
+using std::align_val_t;
+using std::nothrow_t;
+using std::size_t;
+
+EXPORTED void* operator new(size_t bytes) { return new_bytes(bytes); }
+EXPORTED void* operator new[](size_t bytes) { return new_bytes(bytes); }
+EXPORTED void* operator new(size_t bytes, align_val_t alignment) { return new_aligned(bytes, alignment); }
+EXPORTED void* operator new[](size_t bytes, align_val_t alignment) { return new_aligned(bytes, alignment); }
+
+EXPORTED void* operator new(size_t bytes, const nothrow_t&) noexcept {
+    try {
+        return new_bytes(bytes);
+    } catch (...) {
+        return nullptr;
+    }
+}
+EXPORTED void* operator new[](size_t bytes, const nothrow_t& none) noexcept { return operator new(bytes, none); }
+EXPORTED void* operator new(size_t bytes, align_val_t alignment, const nothrow_t&) noexcept {
+    try {
+        return new_aligned(bytes, alignment);
+    } catch (...) {
+        return nullptr;
+    }
+}
+EXPORTED void* operator new[](size_t bytes, align_val_t alignment, const nothrow_t& none) noexcept {
+    return operator new(bytes, alignment, none);
+}
+
+EXPORTED void operator delete(void* p) noexcept { deallocate(p); }
+EXPORTED void operator delete[](void* p) noexcept { deallocate(p); }
+EXPORTED void operator delete(void* p, const nothrow_t&) noexcept { deallocate(p); }
+EXPORTED void operator delete[](void* p, const nothrow_t&) noexcept { deallocate(p); }
+EXPORTED void operator delete(void* p, align_val_t) noexcept { deallocate(p); }
+EXPORTED void operator delete[](void* p, align_val_t) noexcept { deallocate(p); }
+EXPORTED void operator delete(void* p, align_val_t, const nothrow_t&) noexcept { deallocate(p); }
+EXPORTED void operator delete[](void* p, align_val_t, const nothrow_t&) noexcept { deallocate(p); }
+
+EXPORTED void operator delete(void* p, size_t bytes) noexcept { delete_sized(p, bytes, 1); }
+EXPORTED void operator delete[](void* p, size_t bytes) noexcept { delete_sized(p, bytes, 1); }
+EXPORTED void operator delete(void* p, size_t bytes, align_val_t alignment) noexcept {
+    delete_sized(p, bytes, static_cast<size_t>(alignment));
+}
+EXPORTED void operator delete[](void* p, size_t bytes, align_val_t alignment) noexcept {
+    delete_sized(p, bytes, static_cast<size_t>(alignment));
+}

@@ -1,0 +1,33 @@
+// What the environment says of the shim: TIDEPOOL_OPTIONS="name=value,name=value", and TIDEPOOL_<NAME>=value, which comes
+// before it.
+#pragma once
+
+#include <array>
+#include <climits>
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::preload {
+
+// name, default, least, most, meaning
+#define TIDEPOOL_PRELOAD_SETTINGS(X)                                                                                \
+    X(decay_ms, 1000, 0, 86'400'000, "age of a tick in milliseconds; 0: only by malloc_trim()")                     \
+    X(local_bytes, 262'144, 0, LONG_MAX, "idle bytes of a thread beyond its magazines (up to 768 KiB)")             \
+    X(ignore_size, 0, 0, 1, "1: sized delete looks the block up instead of taking the program's word for its size") \
+    X(background, 0, 0, 1, "1: a thread of its own ticks, so that an idle process gives memory back, too")
+
+struct settings {
+#define TIDEPOOL_PRELOAD_FIELD(name, by_default, least, most, meaning) long name = by_default;
+    TIDEPOOL_PRELOAD_SETTINGS(TIDEPOOL_PRELOAD_FIELD)
+#undef TIDEPOOL_PRELOAD_FIELD
+
+    // stats: 0, 1 (to stderr at exit), or where to write them at exit as JSON; "%p" there stands for the process id.
+    bool stats = false;
+    std::array<char, PATH_MAX> stats_file{};  // empty: stderr
+
+    // Reads the environment. A wrong name or value costs one line on stderr, and the default holds. In set-user-id
+    // programs no file is written. Allocates nothing.
+    void read() noexcept;
+};
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::preload

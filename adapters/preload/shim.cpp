@@ -1,0 +1,243 @@
+#include "shim.hpp"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <new>
+
+#include "background.hpp"
+#include "base/clock.hpp"
+#include "base/stop_with.hpp"
+#include "below.hpp"
+#include "pool.hpp"
+#include "registry.hpp"
+
+namespace tidepool::inline TIDEPOOL_ABI::preload {
+
+using namespace detail;
+
+settings current;
+
+namespace {
+
+// A thread that frees blocks of all classes and allocates none keeps one magazine of each, which is 755 KiB, and beyond
+// that what these and settings::local_bytes let it.
+constexpr std::size_t magazine_bytes = 8 * 1024, spare_bytes_max = 256 * 1024;
+
+constinit std::atomic<pool*> the_pool{nullptr};
+constinit std::atomic<bool> building{false};
+constinit std::atomic<bool> loaded{false};  // our constructor has run
+
+// Whether the thread is in a slow section. The second of two words of static TLS; the first is this_thread.
+// A number, because a fork in a signal handler may come inside a slow section.
+constinit thread_local unsigned inside __attribute__((tls_model("initial-exec"))) = 0;
+
+// Entered once a thread. errno is afterwards what it was before.
+class slow_section {
+public:
+    slow_section() noexcept : entered_(inside == 0), errno_(errno) { inside += entered_; }
+    slow_section(const slow_section&) = delete;
+    slow_section& operator=(const slow_section&) = delete;
+    ~slow_section() {
+        inside -= entered_;
+        errno = errno_;
+    }
+    explicit operator bool() const noexcept { return entered_; }
+
+private:
+    const bool entered_;
+    const int errno_;
+};
+
+// ---- freed inside a slow section: put aside until somebody is outside ------------------------------------------------
+
+// Written into the freed block.
+struct aside {
+    aside* next;
+};
+constinit std::atomic<aside*> put_aside{nullptr};
+
+// Lock-free: for signal handlers. Nobody takes single blocks out, so there is no ABA.
+void set_aside(void* block) noexcept {
+    auto* a = ::new (block) aside{put_aside.load(std::memory_order_relaxed)};  // relaxed: the exchange decides
+    // Release: the link, for give_asides().
+    while (!put_aside.compare_exchange_weak(a->next, a, std::memory_order_release, std::memory_order_relaxed)) {
+    }
+}
+
+// In a slow section.
+void give_asides(pool& to) noexcept {
+    if (!put_aside.load(std::memory_order_relaxed)) return;  // relaxed: the exchange decides
+    for (aside* a = put_aside.exchange(nullptr, std::memory_order_acquire); a;) {
+        aside* next = a->next;
+        to.deallocate(static_cast<std::uint32_t>(page_map::class_after(a) - 1), a);
+        a = next;
+    }
+}
+
+// ---- the pool --------------------------------------------------------------------------------------------------------
+
+// A fork is a slow section that ends in two processes: other libraries' fork handlers may allocate meanwhile. One in a
+// signal handler that interrupts a slow section copies the locks as they are; this thread opens its own in both.
+void before_fork() noexcept {
+    if (inside++ != 0) return;
+    registry::before_fork();
+    below::before_fork();
+}
+
+void after_fork_in_parent() noexcept {
+    if (inside == 1) {
+        below::after_fork();
+        registry::after_fork_in_parent();
+    }
+    --inside;
+}
+
+void after_fork_in_child() noexcept {
+    if (inside == 1) {
+        below::after_fork();
+        registry::after_fork_in_child();
+    }
+    --inside;
+    background::after_fork_in_child();
+}
+
+pool* build() noexcept {
+    // libc sets the environment before it lets anybody else run; until then the loader is at work.
+    if (!environ && !loaded.load(std::memory_order_relaxed)) return nullptr;
+    if (building.exchange(true, std::memory_order_relaxed)) return nullptr;  // one builds, the others do not wait
+    alignas(pool) static std::byte place[sizeof(pool)];
+    current.read();
+    const pool_plan plan{.sizes = {.count = size_class_count},
+                         .blocks_per_magazine_max = magazine::capacity_max,
+                         .magazine_bytes_max = magazine_bytes,
+                         .local_bytes_max = static_cast<std::size_t>(current.local_bytes),
+                         .decay_interval = std::chrono::milliseconds(current.decay_ms),
+                         .index_wanted = shim_index,
+                         .spare_bytes_max = spare_bytes_max,
+                         .stranger = below::free};
+    pool* fresh = ::new (place) pool(plan, below::spans(), pool::from_spans{});
+    ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    the_pool.store(fresh, std::memory_order_release);  // the pool, for built()
+    return fresh;
+}
+
+// Null while there is none yet.
+pool* built() noexcept { return the_pool.load(std::memory_order_acquire); }
+
+// In a slow section.
+pool* pool_ready() noexcept {
+    pool* p = built();
+    if (!p) return build();
+    give_asides(*p);
+    return p;
+}
+
+__attribute__((constructor(101))) void on_load() {
+    loaded.store(true, std::memory_order_relaxed);
+    {
+        const slow_section section;
+        if (section) pool_ready();
+    }
+    if (current.background) background::start();
+}
+
+void look_at_the_clock() noexcept {
+    const slow_section section;
+    if (section && built()) registry::tick_due(coarse_now());
+}
+
+// What stands below has no memory: all that is idle here goes back, and it is asked once more.
+template <class Ask>
+void* ask_below(Ask ask) noexcept {
+    const int before = errno;
+    void* p = ask();
+    if (p || !trim(0)) return p;
+    if ((p = ask())) errno = before;
+    return p;
+}
+
+}  // namespace
+
+void* allocate_slow(std::size_t size_class) noexcept {
+    {
+        const slow_section section;
+        pool* from = section ? pool_ready() : nullptr;
+        if (from) {
+            if (void* block = from->allocate(static_cast<std::uint32_t>(size_class))) return block;
+        } else if (void* p = below::malloc(size_class_bytes(static_cast<std::uint32_t>(size_class)))) {
+            return p;
+        }
+    }
+    errno = ENOMEM;
+    return nullptr;
+}
+
+void deallocate_slow(std::size_t size_class, void* block) noexcept {
+    const slow_section section;
+    pool* to = section ? pool_ready() : nullptr;
+    if (to)
+        to->deallocate(static_cast<std::uint32_t>(size_class), block);
+    else if (page_map::find(block))
+        set_aside(block);
+    else
+        below::free(block);  // by a sized form, before the pool was there
+}
+
+void deallocate_slow(void* block) noexcept { deallocate_slow(page_map::class_after(block) - 1, block); }
+
+void* allocate_large(std::size_t bytes) noexcept {
+    look_at_the_clock();
+    return ask_below([=] { return below::malloc(bytes); });
+}
+
+void* allocate_large_zeroed(std::size_t bytes) noexcept {
+    look_at_the_clock();
+    return ask_below([=] { return below::calloc(1, bytes); });
+}
+
+void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept {
+    look_at_the_clock();
+    return ask_below([=] { return below::memalign(alignment, bytes); });
+}
+
+void deallocate_other(void* p) noexcept {
+    if (p) below::free(p);
+}
+
+bool trim(std::size_t keep) noexcept {
+    std::size_t gone = 0;
+    {
+        const slow_section section;
+        if (!section) return false;
+        if (pool* p = built()) {
+            give_asides(*p);
+            gone = p->trim(keep);
+        }
+    }
+    return below::trim(keep) || gone > 0;
+}
+
+tidepool::stats snapshot() noexcept {
+    const slow_section section;
+    pool* p = section ? built() : nullptr;
+    return p ? p->snapshot() : tidepool::stats{};
+}
+
+void tick_at_leisure() noexcept {
+    const slow_section section;
+    pool* p = section ? pool_ready() : nullptr;
+    if (!p) return;
+    registry::tick_due(coarse_now());
+    p->finish_tick();
+}
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+
+// Where the compiler's tables of virtual functions point to in place of functions that are not there.
+extern "C" [[noreturn]] __attribute__((visibility("hidden"))) void __cxa_pure_virtual() {
+    tidepool::detail::stop_with("a pure virtual function was called");
+}

@@ -1,0 +1,75 @@
+// The one pool of a process whose malloc is Tidepool, and all that a private hit does not do.
+//
+// Who calls it: malloc.cpp and new.cpp, from any thread, at any time: inside the dynamic loader, before any constructor,
+// after any destructor, in a thread that has just exited its slot, in a signal handler.
+//
+// Invariants:
+//  1. While a thread is in a slow section (it may hold locks of the pool), whatever allocates on the same thread, be it a
+//     signal handler, a fork handler or libc itself, is served by what stands below, and what it frees is put aside.
+//     So a slow section never meets itself.
+//  2. A slow section calls nothing below but what makes spans, which takes no lock of the malloc below. So a handler
+//     that interrupts a slow section does not find that malloc locked.
+//  3. A block is the pool's exactly if the page map says so. Everything else is for what stands below.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "page_map.hpp"
+#include "settings.hpp"
+
+#include <tidepool/detail/config.hpp>
+#include <tidepool/detail/fast_path.hpp>
+#include <tidepool/detail/size_classes.hpp>
+#include <tidepool/stats.hpp>
+
+namespace tidepool::inline TIDEPOOL_ABI::preload {
+
+// The pool's place in the table of doors.
+inline constexpr std::uint32_t shim_index = detail::default_index;
+
+// As the environment said once the first allocation was made.
+extern settings current;
+
+// What a private hit could not serve. Null, and ENOMEM, when there is no memory.
+void* allocate_slow(std::size_t size_class) noexcept;
+void deallocate_slow(std::size_t size_class, void* block) noexcept;
+void deallocate_slow(void* block) noexcept;  // one of the pool's
+
+// Requests that no size class serves. As the C functions.
+void* allocate_large(std::size_t bytes) noexcept;
+void* allocate_large_zeroed(std::size_t bytes) noexcept;
+void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept;
+
+// A pointer that is not the pool's, null among them. errno stays as it was.
+void deallocate_other(void* p) noexcept;
+
+// All idle memory of all threads but for `keep` bytes. Whether any went back.
+bool trim(std::size_t keep) noexcept;
+
+tidepool::stats snapshot() noexcept;
+
+// Performs what ticks are due, to the end. For a thread that has the time.
+void tick_at_leisure() noexcept;
+
+inline void* allocate(std::size_t size_class) noexcept {
+    return detail::take_or(shim_index, size_class, [=] { return allocate_slow(size_class); });
+}
+
+inline void deallocate(std::size_t size_class, void* block) noexcept {
+    detail::give_or(shim_index, size_class, block, [=] { deallocate_slow(size_class, block); });
+}
+
+// By the page map: two dependent loads.
+inline void deallocate(void* p) noexcept {
+    const std::size_t after = detail::page_map::class_after(p);
+    if (after == 0) [[unlikely]]
+        return deallocate_other(p);
+    detail::give_or(shim_index, after - 1, p, [=] { deallocate_slow(p); });
+}
+
+inline std::size_t class_bytes(std::size_t size_class) noexcept {
+    return detail::size_class_bytes(static_cast<std::uint32_t>(size_class));
+}
+
+}  // namespace tidepool::inline TIDEPOOL_ABI::preload
