@@ -41,6 +41,10 @@ private:
         std::byte of[Alignment];
     };
 
+    static constexpr std::size_t pieces(std::size_t bytes, std::size_t alignment) noexcept {
+        return bytes / alignment + (bytes % alignment || bytes == 0);
+    }
+
     struct calls {
         void* (*allocate)(const Allocator&, std::size_t bytes) noexcept;
         void (*deallocate)(const Allocator&, void* p, std::size_t bytes) noexcept;
@@ -51,11 +55,10 @@ private:
         using type = piece<Alignment>;
         using allocator = typename std::allocator_traits<Allocator>::template rebind_alloc<type>;
         using traits = std::allocator_traits<allocator>;
-        constexpr auto pieces = [](std::size_t bytes) { return bytes / Alignment + (bytes % Alignment || bytes == 0); };
         return {[](const Allocator& from, std::size_t bytes) noexcept -> void* {
                     try {
                         allocator mine(from);
-                        return std::to_address(traits::allocate(mine, pieces(bytes)));
+                        return std::to_address(traits::allocate(mine, pieces(bytes, Alignment)));
                     } catch (...) {
                         return nullptr;
                     }
@@ -63,7 +66,7 @@ private:
                 [](const Allocator& from, void* p, std::size_t bytes) noexcept {
                     using pointer = typename traits::pointer;
                     allocator mine(from);
-                    traits::deallocate(mine, std::pointer_traits<pointer>::pointer_to(*static_cast<type*>(p)), pieces(bytes));
+                    traits::deallocate(mine, std::pointer_traits<pointer>::pointer_to(*static_cast<type*>(p)), pieces(bytes, Alignment));
                 }};
     }
 
