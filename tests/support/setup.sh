@@ -2,7 +2,7 @@
 # Sourced by bash, from the root of the checkout.
 
 packages_to_build=(g++ cmake ninja-build valgrind
-    doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev)
+    doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev libmimalloc-dev libjemalloc-dev)
 
 # install_packages NAME...: installs those that are missing, through sudo where not root. Where that cannot be done it
 # prints the command and ends the script.
