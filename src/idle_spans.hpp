@@ -3,7 +3,8 @@
 // upstream.
 //
 // Aging: what lay here for a whole tick without being needed is due to leave with it. As the newest is taken first, that
-// is the fewest that lay here at any moment since the tick before, and it is the oldest of them.
+// is the fewest that lay here at any moment since the tick before, and it is the oldest of them. A span whose last blocks
+// decayed is old already: it is due at once. What is due leaves a few at a time, because unmapping takes a while.
 //
 // Invariants, for each size of span, under the lock:
 //  1. `count` spans are linked from `newest` to `oldest`.
@@ -18,6 +19,7 @@
 #include <mutex>
 
 #include "base/arena.hpp"
+#include "base/pages.hpp"
 #include "base/poison.hpp"
 #include "base/spin_lock.hpp"
 #include "page_map.hpp"
@@ -29,10 +31,13 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 
 class idle_spans {
 public:
-    idle_spans(metered_upstream& below, arena& records) noexcept : below_(below), records_(records) {}
+    // Keeps `bytes_max` at most.
+    idle_spans(metered_upstream& below, arena& records, std::size_t bytes_max) noexcept
+        : below_(below), records_(records), bytes_max_(bytes_max) {}
 
-    // A span of this size: the newest idle one, else the upstream's. Null when there is no memory.
-    void* take(std::size_t bytes) noexcept {
+    // A span of this size: the newest idle one, else the upstream's. Null when there is no memory. `eager`: it will be used
+    // to its end soon, so its pages are asked for together instead of one fault after the other.
+    void* take(std::size_t bytes, bool eager) noexcept {
         {
             std::scoped_lock hold(lock_);
             shelf& s = shelf_of(bytes);
@@ -40,18 +45,20 @@ public:
                 void* base = found->base;
                 unlink(s, found);
                 s.least = std::min(s.least, s.count);
-                s.due = std::min(s.due, s.count);
+                set_due(s, std::min(s.due, s.count));
                 return base;
             }
         }
-        return below_.allocate(bytes, page_map::page);
+        void* fresh = below_.allocate(bytes, page_map::page);
+        if (fresh && eager) populate_pages(fresh, bytes);
+        return fresh;
     }
 
-    // Keeps a span for the next who wants one.
+    // Keeps a span for the next who wants one, where there is room.
     void keep(void* base, std::size_t bytes) noexcept {
         {
             std::scoped_lock hold(lock_);
-            if (record* r = unused_record()) {
+            if (record* r = this->bytes() + bytes <= bytes_max_ ? unused_record() : nullptr) {
                 shelf& s = shelf_of(bytes);
                 r->base = base;
                 r->older = s.newest;
@@ -59,6 +66,27 @@ public:
                 (s.newest ? s.newest->newer : s.oldest) = r;
                 s.newest = r;
                 ++s.count;
+                bytes_.fetch_add(bytes, std::memory_order_relaxed);
+                return;
+            }
+        }
+        give_back(base, bytes);
+    }
+
+    // Keeps a span until give_due() comes to it.
+    void keep_until_due(void* base, std::size_t bytes) noexcept {
+        {
+            std::scoped_lock hold(lock_);
+            if (record* r = unused_record()) {
+                shelf& s = shelf_of(bytes);
+                r->base = base;
+                r->newer = s.oldest;
+                r->older = nullptr;
+                (s.oldest ? s.oldest->older : s.newest) = r;
+                s.oldest = r;
+                ++s.count;
+                ++s.least;
+                set_due(s, s.due + 1);
                 bytes_.fetch_add(bytes, std::memory_order_relaxed);
                 return;
             }
@@ -76,7 +104,7 @@ public:
     void age() noexcept {
         std::scoped_lock hold(lock_);
         for (shelf& s : shelves_) {
-            s.due = s.least;
+            set_due(s, s.least);
             s.least = s.count;
         }
     }
@@ -101,8 +129,9 @@ public:
         return gone;
     }
 
-    // Relaxed: a sum.
+    // Relaxed: sums.
     std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+    std::size_t due() const noexcept { return due_.load(std::memory_order_relaxed); }
 
     // Around a fork, by the forking thread.
     void before_fork() noexcept { lock_.lock(); }
@@ -141,10 +170,15 @@ private:
             base = s.oldest->base;
             unlink(s, s.oldest);
             s.least = std::min(s.least, s.count);
-            s.due -= s.due > 0;
+            if (s.due > 0) set_due(s, s.due - 1);
         }
         give_back(base, s.span_bytes);
         return s.span_bytes;
+    }
+
+    void set_due(shelf& s, std::size_t due) noexcept {
+        due_.fetch_add(due - s.due, std::memory_order_relaxed);
+        s.due = due;
     }
 
     void unlink(shelf& s, record* r) noexcept {
@@ -165,10 +199,12 @@ private:
 
     metered_upstream& below_;
     arena& records_;
-    spin_lock lock_;             // guards all below but `bytes_`
+    const std::size_t bytes_max_;
+    spin_lock lock_;             // guards all below but the sums
     std::array<shelf, 3> shelves_{};
     record* unused_ = nullptr;   // linked by `older`
     std::atomic<std::size_t> bytes_{0};
+    std::atomic<std::size_t> due_{0};  // spans
 };
 
 }  // namespace tidepool::inline TIDEPOOL_ABI::detail

@@ -39,13 +39,13 @@ private:
 struct alignas(apart) rack {
     // Read by thieves on a probe; written by them when they take, by the owner when a ring is added or at a tick.
     std::array<chain<magazine>, 2> chains;
-    std::atomic<std::uint32_t> young{0};          // which chain is the primary one; owner
     std::atomic<std::uint64_t> stolen_blocks{0};  // thieves
+    std::atomic<std::uint16_t> young{0};          // which chain is the primary one; owner
 
     // The owner's.
-    magazine* spare = nullptr;      // local_state::swap_spare() sets it
-    std::uint32_t spare_bytes = 0;  // bytes of blocks that a spare has room for; fixed
-    std::uint32_t refill_next = 0;  // blocks to ask for at the next refill; 0 before the first
+    std::uint16_t refill_next = 0;     // blocks to ask for at the next refill; 0 before the first
+    std::uint32_t magazine_bytes = 0;  // of blocks, in a full one; fixed
+    magazine* spare = nullptr;
     counter chained_blocks;
     counter hits_private, hits_chain, hits_steal, hits_victim, misses, refills, spills, spilled_blocks;
 
@@ -53,8 +53,10 @@ struct alignas(apart) rack {
     chain<magazine>& young_chain() noexcept { return chains[young.load(std::memory_order_seq_cst)]; }
     chain<magazine>& victim() noexcept { return chains[1 - young.load(std::memory_order_seq_cst)]; }
     // Owner.
-    void flip() noexcept { young.store(1 - young.load(std::memory_order_relaxed), std::memory_order_seq_cst); }
+    void flip() noexcept { young.store(young.load(std::memory_order_relaxed) ^ 1, std::memory_order_seq_cst); }
 };
+// A thread has one of each class for as long as the process lives, so it should not be larger than it must.
+static_assert(sizeof(rack) == apart);
 
 struct alignas(apart) local_state {
     // The owner's, but for what is fixed.
@@ -65,7 +67,8 @@ struct alignas(apart) local_state {
     std::uint32_t exchanges = 0;             // magazine exchanges so far
     std::atomic<std::uint64_t> epoch;        // the tick that this local was rotated for last; read by visitors too
     counter chained_bytes;
-    std::uint64_t spare_bytes = 0;           // of all racks that have a spare; owner
+    std::uint64_t private_bytes = 0;         // of blocks, were all private magazines full; owner
+    std::uint32_t unload_next = 0;           // size class; owner
 
     // Thieves write this.
     alignas(apart) std::atomic<std::uint64_t> stolen_bytes{0};
@@ -86,10 +89,14 @@ struct alignas(apart) local_state {
         return chained > stolen ? chained - stolen : 0;
     }
 
-    // Owner: makes `m`, which may be null, the spare. Returns the one before it.
-    magazine* swap_spare(rack& r, magazine* m) noexcept {
-        spare_bytes += (m ? r.spare_bytes : 0) - std::uint64_t{r.spare ? r.spare_bytes : 0};
-        return std::exchange(r.spare, m);
+    // Owner: a private magazine of the rack comes, or goes.
+    magazine* comes(rack& r, magazine* m) noexcept {
+        private_bytes += r.magazine_bytes;
+        return m;
+    }
+    magazine* goes(rack& r, magazine* m) noexcept {
+        private_bytes -= r.magazine_bytes;
+        return m;
     }
 
     // Owner: as the function of chain, with the books kept. Needs m not empty.

@@ -7,6 +7,7 @@ namespace tidepool::inline TIDEPOOL_ABI::detail::page_map {
 static_assert(sizeof(span*) <= sizeof(std::uint64_t) && size_class_count < 1U << (64 - class_bit));
 
 constinit std::atomic<leaf*> root[std::size_t{1} << root_bits]{};
+constinit entry digest[digest_lines]{};
 
 namespace {
 
@@ -26,6 +27,15 @@ leaf* reach(std::uintptr_t branch) noexcept {
     return there;
 }
 
+// Relaxed: who frees a block has it from somebody who had it after its page was entered. A page that goes takes out its own
+// line only. Another page may enter the line between the look and the exchange: then that one stays.
+void note(std::uintptr_t number, std::uint64_t class_after) noexcept {
+    entry& line = digest[number % digest_lines];
+    if (class_after) return line.store(std::uint64_t{number} << 8 | class_after, std::memory_order_relaxed);
+    std::uint64_t now = line.load(std::memory_order_relaxed);
+    if (now >> 8 == number) line.compare_exchange_strong(now, 0, std::memory_order_relaxed);
+}
+
 // Stores `value` for each page of the range.
 bool fill(const void* base, std::size_t bytes, std::uint64_t value) noexcept {
     const auto first = reinterpret_cast<std::uintptr_t>(base);
@@ -36,6 +46,7 @@ bool fill(const void* base, std::size_t bytes, std::uint64_t value) noexcept {
         leaf* there = reach(number >> leaf_bits);
         if (!there) return false;
         there[number & ((std::uintptr_t{1} << leaf_bits) - 1)].store(value, std::memory_order_release);
+        note(number, value >> class_bit);
     }
     return true;
 }

@@ -2,8 +2,12 @@
 // memory only where it is touched: 8 bytes for each 64 KiB of spans. Any thread.
 //
 // Two levels: the upper 16 of 48 address bits choose a leaf, the next 16 the entry, the last 16 lie within a span's page.
-// Leaves are never freed. An entry is the span's address with its size class in the upper byte, so that a free that knows
-// no size costs two dependent loads and does not touch the span's record.
+// Leaves are never freed. Beside them stands the digest, a small table with the size class of the pages that were entered
+// last: a free that knows no size finds its class there with one load as a rule, and with two more where the digest has
+// another page in that place.
+//
+// Invariant of the digest: a line that names a page has its class, as long as the page is in the map; a line is taken out
+// with its page.
 #pragma once
 
 #include <atomic>
@@ -31,8 +35,15 @@ inline constexpr unsigned class_bit = 56;
 // 512 KiB of zeroes that are not resident until a leaf is entered.
 extern constinit std::atomic<leaf*> root[std::size_t{1} << root_bits];
 
-// The entry of page number `page` in the leaf of `branch`, or 0. Two dependent loads.
-inline std::uint64_t entry_of(std::uintptr_t branch, std::uintptr_t number) noexcept {
+// A page's number, and below it its size class plus one in eight bits; 0: no page.
+inline constexpr std::size_t digest_lines = 4096;
+extern constinit entry digest[digest_lines];
+
+// The entry for `p`, which may be anything; 0 where there is none. Two dependent loads.
+inline std::uint64_t look_up(const void* p) noexcept {
+    const auto number = reinterpret_cast<std::uintptr_t>(p) >> page_bits;
+    const std::uintptr_t branch = number >> leaf_bits;
+    if (branch >= std::size(root)) return 0;
     const leaf* there = root[branch].load(std::memory_order_acquire);  // partner: reach() in page_map.cpp
     // Acquire: partner of set(): what the span says of itself. A block's span was set before the block was given out, so
     // a live block always finds its own.
@@ -41,16 +52,18 @@ inline std::uint64_t entry_of(std::uintptr_t branch, std::uintptr_t number) noex
 
 // The span at `p`, which may be anything, or null.
 inline span* find(const void* p) noexcept {
-    const auto number = reinterpret_cast<std::uintptr_t>(p) >> page_bits;
-    if (number >> leaf_bits >= std::size(root)) return nullptr;
-    return reinterpret_cast<span*>(entry_of(number >> leaf_bits, number) & ((std::uint64_t{1} << class_bit) - 1));
+    return reinterpret_cast<span*>(look_up(p) & ((std::uint64_t{1} << class_bit) - 1));
 }
 
-// The size class of the block at `p`, plus one; 0 where there is no span. `p` came from some allocator: address bits that
-// no allocator's pointer has set are not looked at.
+// The size class of the block at `p`, plus one; 0 where there is no span.
 inline std::size_t class_after(const void* p) noexcept {
     const auto number = reinterpret_cast<std::uintptr_t>(p) >> page_bits;
-    return entry_of(static_cast<std::uint16_t>(number >> leaf_bits), number) >> class_bit;
+    // Relaxed: nothing is read through it, and a live block's page was entered before the block was given out.
+    const std::uint64_t line = digest[number % digest_lines].load(std::memory_order_relaxed);
+    const std::uint64_t after = line ^ number << 8;  // what is left of the line where it names this page
+    if (after - 1 < 255) [[likely]]
+        return after;
+    return look_up(p) >> class_bit;
 }
 
 // Enters `s` for [base, base + bytes); false when there is no memory for a leaf or the address lies beyond 48 bits.

@@ -21,9 +21,10 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 namespace {
 
 constexpr std::uint32_t exchanges_per_look = 16;    // magazine exchanges of a thread between two looks at the clock
-constexpr std::size_t slice = 16;                   // magazines that one exchange hands down of what a tick has left
-constexpr std::size_t first_slice = 64;             // magazines that a tick on the slow path hands down itself
-constexpr std::size_t idle_slice = 4;               // idle spans that one look gives back of what a tick has left
+constexpr std::size_t slices = 64;                  // an exchange hands down this part of what a tick has left,
+constexpr std::size_t slice_blocks = 256;           // ... and this many blocks
+constexpr std::size_t slice_spans = 2;              // ... and spans where they were few
+constexpr std::size_t idle_bytes_max = 64U << 20;    // of idle spans; none where nothing would age them
 constexpr std::size_t everything = static_cast<std::size_t>(-1);
 constexpr std::uint32_t refill_first = 16;          // blocks; doubles with each refill up to a magazine
 constexpr std::uint32_t chain_slots_max = 1U << 20;
@@ -74,7 +75,8 @@ pool::pool(const pool_plan& plan, const upstream& below, std::in_place_type_t<Ki
       index_(registry::join(*this, plan.index_wanted)) {}
 
 pool::pool(const pool_plan& plan, const upstream& below, from_spans) noexcept
-    : pool(plan, below, std::in_place_type<spans>, plan.sizes, below_, records_, plan.stranger) {}
+    : pool(plan, below, std::in_place_type<spans>, plan.sizes, below_, records_,
+           plan.decay_interval == plan.decay_interval.zero() ? 0 : idle_bytes_max, plan.stranger) {}
 
 pool::pool(const pool_plan& plan, const upstream& below, from_direct) noexcept
     : pool(plan, below, std::in_place_type<direct>, plan.sizes, below_) {}
@@ -142,7 +144,7 @@ local_state* pool::add_part(thread_slot& slot) noexcept {
     for (std::uint32_t c = 0; c < classes; ++c) {
         const depot& d = depot_of(c);
         rack* r = ::new (&part->rack_of(c)) rack;
-        r->spare_bytes = static_cast<std::uint32_t>(d.stock.capacity() * d.block_bytes);
+        r->magazine_bytes = static_cast<std::uint32_t>(d.stock.capacity() * d.block_bytes);
     }
     front->state = part;
     front->reopen();
@@ -214,7 +216,7 @@ void* pool::take_private(local_state& mine, std::uint32_t size_class) noexcept {
         if (!r.spare || r.spare->empty()) return nullptr;
         magazine* old = loaded;
         if (is_real(old)) fold_hits(r, *old);
-        loaded = mine.swap_spare(r, is_real(old) ? old : nullptr);
+        loaded = std::exchange(r.spare, is_real(old) ? old : nullptr);
     }
     return loaded->hit();
 }
@@ -269,13 +271,16 @@ void pool::load(local_state& mine, magazine* m) noexcept {
     const std::uint32_t size_class = m->size_class();
     depot& d = depot_of(size_class);
     rack& r = mine.rack_of(size_class);
-    magazine* old = std::exchange(mine.loaded(size_class), m);
+    magazine* old = std::exchange(mine.loaded(size_class), mine.comes(r, m));
     if (!is_real(old)) return;
     fold_hits(r, *old);
-    if (r.spare && r.spare->empty()) d.stock.put(mine.swap_spare(r, nullptr));
-    if (!r.spare && may_have_spare(mine, size_class)) {
-        mine.swap_spare(r, old);
-    } else if (old->empty()) {
+    if (r.spare && r.spare->empty()) d.stock.put(mine.goes(r, std::exchange(r.spare, nullptr)));
+    if (!r.spare) {
+        r.spare = old;
+        return;
+    }
+    mine.goes(r, old);
+    if (old->empty()) {
         d.stock.put(old);
     } else if (mine.push(old, d.block_bytes, records_, d.chain_max)) {
         d.young.raise(mine.number);
@@ -284,20 +289,39 @@ void pool::load(local_state& mine, magazine* m) noexcept {
     }
 }
 
-// The first magazine of a class is always the owner's to keep; all spares together are bounded.
-bool pool::may_have_spare(local_state& mine, std::uint32_t size_class) noexcept {
-    return mine.spare_bytes + mine.rack_of(size_class).spare_bytes <= plan_.spare_bytes_max;
+// Whether a further private magazine might take the part above its bound, were all of them full.
+bool pool::is_rich(const local_state& mine, std::uint32_t size_class) noexcept {
+    return mine.private_bytes + plan_.sizes[size_class] * depot_of(size_class).stock.capacity() > plan_.private_bytes_max;
+}
+
+// Owner of a rich part, who frees: other classes' magazines go down, one class after the other, until what all really hold
+// is within the bound. Bounded by the number of classes.
+void pool::make_room(local_state& mine, std::uint32_t size_class) noexcept {
+    std::uint64_t held = mine.rack_of(size_class).magazine_bytes;
+    for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) {
+        const magazine* spare = mine.rack_of(c).spare;
+        held += (mine.loaded(c)->count() + (spare ? spare->count() : 0)) * plan_.sizes[c];
+    }
+    for (std::uint32_t i = 0; i < plan_.sizes.count && held > plan_.private_bytes_max; ++i) {
+        const std::uint32_t c = mine.unload_next++ % plan_.sizes.count;
+        if (c == size_class) continue;
+        const auto down = [&](magazine* m) {
+            held -= m->count() * plan_.sizes[c];
+            send_down(m);
+        };
+        unload(mine, c, down, [&](magazine* m) { depot_of(c).stock.put(m); });
+    }
 }
 
 // An empty magazine to fill outside, out of the local's own hands where it has one. Null when there is no
 // memory for one.
 magazine* pool::detach_empty(local_state& mine, std::uint32_t size_class) noexcept {
     rack& r = mine.rack_of(size_class);
-    if (r.spare && r.spare->empty()) return mine.swap_spare(r, nullptr);
+    if (r.spare && r.spare->empty()) return mine.goes(r, std::exchange(r.spare, nullptr));
     magazine*& loaded = mine.loaded(size_class);
     if (is_real(loaded) && loaded->empty()) {
         fold_hits(r, *loaded);
-        return std::exchange(loaded, &no_magazine);
+        return mine.goes(r, std::exchange(loaded, &no_magazine));
     }
     return depot_of(size_class).stock.take(records_);
 }
@@ -305,9 +329,10 @@ magazine* pool::detach_empty(local_state& mine, std::uint32_t size_class) noexce
 // How many blocks to ask for: twice as many with each refill, up to a magazine. A class that is little used holds little.
 std::uint32_t pool::next_refill(local_state& mine, std::uint32_t size_class) noexcept {
     depot& d = depot_of(size_class);
-    std::uint32_t& next = mine.rack_of(size_class).refill_next;
-    const std::uint32_t wanted = std::clamp(next, d.refill_first, static_cast<std::uint32_t>(d.stock.capacity()));
-    next = wanted * 2;
+    std::uint16_t& next = mine.rack_of(size_class).refill_next;
+    const std::uint32_t wanted =
+        std::clamp(std::uint32_t{next}, d.refill_first, static_cast<std::uint32_t>(d.stock.capacity()));
+    next = static_cast<std::uint16_t>(wanted * 2);
     return wanted;
 }
 
@@ -371,25 +396,29 @@ bool pool::give_private(local_state& mine, std::uint32_t size_class, void* block
         if (!r.spare || r.spare->full()) return false;
         magazine* old = loaded;
         if (is_real(old)) fold_hits(r, *old);
-        loaded = mine.swap_spare(r, is_real(old) ? old : nullptr);
+        loaded = std::exchange(r.spare, is_real(old) ? old : nullptr);
     }
     loaded->push(block);
     return true;
 }
 
-// Both own magazines are full: the spare goes to the chain, and an empty one takes the block. False when the local has
-// all it may have, or there is no empty magazine to be had.
+// The own magazines are full: one goes to the chain, and an empty one takes the block. A part that is rich in other classes
+// has to do with one here. False when the local has all it may have, or there is no empty magazine to be had.
 bool pool::give_chain(local_state& mine, std::uint32_t size_class, void* block) noexcept {
     depot& d = depot_of(size_class);
     rack& r = mine.rack_of(size_class);
-    if (r.spare) {
-        const std::size_t bytes = r.spare->count() * d.block_bytes;
-        if (mine.bytes_chained() + bytes > plan_.local_bytes_max) return false;
-        if (!mine.push(r.spare, d.block_bytes, records_, d.chain_max)) return false;
-        mine.swap_spare(r, nullptr);
+    magazine*& loaded = mine.loaded(size_class);
+    const bool rich = is_rich(mine, size_class);
+    if (r.spare || (rich && is_real(loaded))) {
+        magazine* full = r.spare ? r.spare : loaded;
+        if (mine.bytes_chained() + r.magazine_bytes > plan_.local_bytes_max) return false;
+        if (!r.spare) fold_hits(r, *full);
+        if (!mine.push(full, d.block_bytes, records_, d.chain_max)) return false;
+        mine.goes(r, full);
+        (r.spare ? r.spare : loaded) = r.spare ? nullptr : &no_magazine;
         d.young.raise(mine.number);
-    } else if (is_real(mine.loaded(size_class)) && !may_have_spare(mine, size_class)) {
-        return false;
+    } else if (rich) {
+        make_room(mine, size_class);
     }
     magazine* fresh = d.stock.take(records_);
     if (!fresh) return false;
@@ -402,9 +431,10 @@ bool pool::give_chain(local_state& mine, std::uint32_t size_class, void* block) 
 magazine* pool::detach_full(local_state& mine, std::uint32_t size_class) noexcept {
     rack& r = mine.rack_of(size_class);
     magazine* loaded = std::exchange(mine.loaded(size_class), &no_magazine);
-    if (!is_real(loaded)) return mine.swap_spare(r, nullptr);
+    if (!is_real(loaded)) return r.spare ? mine.goes(r, std::exchange(r.spare, nullptr)) : nullptr;
     fold_hits(r, *loaded);
-    return r.spare ? mine.swap_spare(r, loaded) : loaded;
+    mine.goes(r, loaded);
+    return r.spare ? std::exchange(r.spare, loaded) : loaded;
 }
 
 // Hands a full magazine down and loads it again, empty but for the one block.
@@ -485,15 +515,18 @@ void pool::return_blocks(std::uint32_t size_class, void** blocks, std::size_t co
 // By an owner inside or a visitor, where the source may not be called: the magazine waits for the next who is outside.
 void pool::send_down(magazine* m) noexcept {
     depot_of(m->size_class()).outgoing.fetch_add(m->count(), std::memory_order_relaxed);
+    outgoing_blocks_.fetch_add(m->count(), std::memory_order_relaxed);
     outgoing_.push(m);
 }
 
 // Hands waiting magazines down, one at a time, so that no lock of the source is held for long. Returns the bytes.
-std::size_t pool::drain_outgoing(std::size_t magazines_max) noexcept {
+std::size_t pool::drain_outgoing(std::size_t blocks_max) noexcept {
     std::size_t bytes = 0;
-    for (std::size_t i = 0; i < magazines_max; ++i) {
+    for (std::size_t blocks = 0; blocks < blocks_max;) {
         magazine* m = outgoing_.pop();
         if (!m) break;
+        blocks += m->count();
+        outgoing_blocks_.fetch_sub(m->count(), std::memory_order_relaxed);
         depot& d = depot_of(m->size_class());
         bytes += m->count() * d.block_bytes;
         return_blocks(m->size_class(), m->blocks(), m->count(), true);
@@ -505,18 +538,25 @@ std::size_t pool::drain_outgoing(std::size_t magazines_max) noexcept {
     return bytes;
 }
 
-// A slice of what the last tick has left, in magazines and in whatever the source keeps idle. When there is no more of it, the
-// upstream is asked for its own purge, once for each tick: what decays shall really leave. What another thread is just handing
-// down may miss that, and is taken by the next one. False where there was nothing left.
-bool pool::hand_down(std::size_t magazines_max, std::size_t spans_max) noexcept {
-    if (!leaving_.load(std::memory_order_relaxed)) return false;
-    drain_outgoing(magazines_max);
-    const std::size_t bytes = source_.give_due(spans_max);
-    if (bytes > 0) purge_owed_.store(true, std::memory_order_relaxed);
-    if (!outgoing_.seems_empty() || (bytes > 0 && spans_max != everything)) return true;
+// A bounded part of what a tick has left to be handed down: more where there is more, so that it is gone in time.
+void pool::hand_down_some() noexcept {
+    if (const std::uint64_t waiting = outgoing_blocks_.load(std::memory_order_relaxed)) [[unlikely]]
+        drain_outgoing(std::max<std::size_t>(slice_blocks, waiting / slices));
+    if (const std::size_t due = source_.due()) [[unlikely]]
+        give_due(std::max(slice_spans, due / slices));
+}
+
+void pool::give_due(std::size_t spans_max) noexcept {
+    if (source_.give_due(spans_max) > 0) purge_owed_.store(true, std::memory_order_relaxed);
+}
+
+// What decays shall really leave: when all that a tick has left is on its way, the upstream is asked for its own purge, once for
+// each tick. What another thread is just handing down may miss it, and is taken by the next one.
+void pool::purge_when_done() noexcept {
+    if (!leaving_.load(std::memory_order_relaxed)) return;
+    if (outgoing_blocks_.load(std::memory_order_relaxed) != 0 || source_.due() != 0) return;
     leaving_.store(false, std::memory_order_relaxed);
     if (purge_owed_.exchange(false, std::memory_order_relaxed)) below_.purge();
-    return true;
 }
 
 // ---- decay ---------------------------------------------------------------------------------------------------------
@@ -529,8 +569,7 @@ void pool::after_upstream_call() noexcept {
 // A thread's share of the pool's upkeep, once an exchange: a slice of what a tick has left, and now and then a look at the
 // clock.
 void pool::after_exchange(local_state& mine) noexcept {
-    if (!outgoing_.seems_empty()) [[unlikely]]
-        drain_outgoing(slice);
+    hand_down_some();
     if (++mine.exchanges % exchanges_per_look == 0)
         registry::tick_due(coarse_now());
     else
@@ -640,7 +679,9 @@ void pool::tick_now() noexcept {
 
 void pool::finish_tick() noexcept {
     if (!depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
-    hand_down(everything, everything);
+    drain_outgoing(everything);
+    give_due(everything);
+    purge_when_done();
 }
 
 // By a thread that came for a block, of this pool or of another one, or by a heartbeat: it hands down a slice, and later
@@ -649,9 +690,10 @@ void pool::finish_tick() noexcept {
 bool pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
     const bool mine = decay_.claim(now);
     if (!depots_.load(std::memory_order_acquire)) return false;  // partner: set_up()
-    if (!mine) return hand_down(slice, idle_slice);
-    age();
-    hand_down(first_slice, idle_slice);
+    if (!mine && !leaving_.load(std::memory_order_relaxed)) return false;
+    if (mine) age();
+    hand_down_some();
+    purge_when_done();
     return true;
 }
 
@@ -671,7 +713,8 @@ void pool::relieve(const void* allocator, relief how) noexcept {
     }
     age();
     drain_outgoing(everything);
-    if (source_.give_due(everything) > 0) purge_owed_.store(true, std::memory_order_relaxed);
+    give_due(everything);
+    leaving_.store(false, std::memory_order_relaxed);
 }
 
 // Under the registry's lock. The exiting owner hands its own magazines to its chain, where all can take them at once, and
@@ -839,8 +882,10 @@ std::size_t pool::trim(std::size_t keep_bytes) noexcept {
         });
         kept = cached;
     }
+    const std::size_t idle = source_.shrink(keep_bytes - std::min(keep_bytes, kept));
     const std::size_t blocks = drain_outgoing(everything);
-    return blocks + source_.shrink(keep_bytes - std::min(keep_bytes, kept));
+    source_.give_due(everything);  // the spans of those blocks
+    return idle + blocks;
 }
 
 void pool::release() noexcept {
@@ -859,8 +904,10 @@ void pool::release() noexcept {
     if constexpr (poisoning) drain_outgoing(everything);  // or idle blocks would go back poisoned
     if (!source_.release_all()) {
         drain_outgoing(everything);
+        give_due(everything);
         return;
     }
+    outgoing_blocks_.store(0, std::memory_order_relaxed);
     while (magazine* m = outgoing_.pop()) {
         m->set_count(0);
         depot_of(m->size_class()).stock.put(m);

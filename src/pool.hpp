@@ -63,7 +63,7 @@ struct pool_plan {
     std::size_t local_bytes_max;
     std::chrono::nanoseconds decay_interval;
     std::uint32_t index_wanted = no_index;
-    std::size_t spare_bytes_max = static_cast<std::size_t>(-1);  // of a local: capacity of all its spare magazines
+    std::size_t private_bytes_max = static_cast<std::size_t>(-1);  // of blocks in a local's private magazines
     stranger_handler stranger = nullptr;
 };
 
@@ -123,7 +123,8 @@ private:
     bool give_private(local_state& mine, std::uint32_t size_class, void* block) noexcept;
     bool give_chain(local_state& mine, std::uint32_t size_class, void* block) noexcept;
     void load(local_state& mine, magazine* m) noexcept;
-    bool may_have_spare(local_state& mine, std::uint32_t size_class) noexcept;
+    bool is_rich(const local_state& mine, std::uint32_t size_class) noexcept;
+    void make_room(local_state& mine, std::uint32_t size_class) noexcept;
     magazine* detach_empty(local_state& mine, std::uint32_t size_class) noexcept;
     std::uint32_t next_refill(local_state& mine, std::uint32_t size_class) noexcept;
     magazine* detach_full(local_state& mine, std::uint32_t size_class) noexcept;
@@ -145,8 +146,10 @@ private:
     std::size_t get_blocks(std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
     void return_blocks(std::uint32_t size_class, void** blocks, std::size_t count, bool stale = false) noexcept;
     void send_down(magazine* m) noexcept;
-    std::size_t drain_outgoing(std::size_t magazines_max) noexcept;
-    bool hand_down(std::size_t magazines_max, std::size_t spans_max) noexcept;
+    std::size_t drain_outgoing(std::size_t blocks_max) noexcept;
+    void hand_down_some() noexcept;
+    void give_due(std::size_t spans_max) noexcept;
+    void purge_when_done() noexcept;
 
     // The parts of threads.
     bool set_up() noexcept;
@@ -190,7 +193,8 @@ private:
     sleeping_lock visiting_;               // one visitor at a time; never held across a call to the source
     std::atomic<std::uint64_t> epoch_{0};  // ticks so far; written under visiting_
     shared_magazine_list outgoing_;        // magazines on their way down
-    std::atomic<bool> leaving_{false};     // a tick has left something to hand down; relaxed, as the next: a hint
+    std::atomic<std::uint64_t> outgoing_blocks_{0};  // in them; relaxed: how much there is to do
+    std::atomic<bool> leaving_{false};     // a tick has left something to hand down, or to purge; relaxed, as the next: a flag
     std::atomic<bool> purge_owed_{false};  // something was handed down since the upstream's last purge
 
     // Relaxed: sums and peaks.

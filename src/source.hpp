@@ -36,10 +36,11 @@ public:
     // memory is wanted elsewhere, so what they fill up is not kept for the next who asks.
     virtual void drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept = 0;
 
-    // What is kept idle here: its bytes; a tick, which marks what has been idle for a whole one; the return of up to
-    // `most` pieces of that, in bytes; the return of all but `keep_bytes`, in bytes.
+    // What is kept idle here: its bytes; a tick, which marks what has been idle for a whole one; how many pieces are so
+    // marked; the return of up to `most` of them, in bytes; the return of all but `keep_bytes`, in bytes.
     virtual std::size_t idle_bytes() const noexcept { return 0; }
     virtual void age() noexcept {}
+    virtual std::size_t due() const noexcept { return 0; }
     virtual std::size_t give_due([[maybe_unused]] std::size_t most) noexcept { return 0; }
     virtual std::size_t shrink([[maybe_unused]] std::size_t keep_bytes) noexcept { return 0; }
 

@@ -14,6 +14,8 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 namespace {
 
 constexpr std::uint32_t word_bits = 64;
+constexpr std::size_t eager_from = 8;  // spans of a class in use; what an eager one wastes is an eighth of them at most
+constexpr std::size_t eager_bytes_max = 512;  // a block; what threads hold unused of larger ones may be whole pages
 
 constexpr std::uint32_t words_for(std::uint32_t blocks) noexcept { return (blocks + word_bits - 1) / word_bits; }
 
@@ -50,6 +52,7 @@ bool spans::set_up() noexcept {
         shelf* s = ::new (shelves_ + c) shelf;
         s->block_bytes = sizes_[c];
         s->shape = span_shape::of(s->block_bytes);
+        s->reciprocal = (std::uint64_t{1} << 32) / s->block_bytes + 1;
     }
     return true;
 }
@@ -64,6 +67,7 @@ std::size_t spans::refill(std::uint32_t size_class, void** blocks, std::size_t c
             // At the front, and taken from before anyone else can: so no span stays wholly home (invariant 1).
             open_links::push(s.open, fresh);
             all_links::push(s.all, fresh);
+            s.spans.fetch_add(1, std::memory_order_relaxed);
         }
         got += take(s, blocks + got, count - got);
     } while (got < count && (fresh = new_span(s, size_class)));
@@ -94,7 +98,9 @@ std::size_t spans::take(shelf& s, void** blocks, std::size_t count) noexcept {
 
 // Without the lock but for moments. Null when the upstream, the records or the page map have no memory.
 span* spans::new_span(shelf& s, std::uint32_t size_class) noexcept {
-    auto* base = static_cast<std::byte*>(idle_.take(s.shape.span_bytes));
+    // Relaxed: a guess at how much more will be wanted.
+    const bool eager = s.block_bytes <= eager_bytes_max && s.spans.load(std::memory_order_relaxed) >= eager_from;
+    auto* base = static_cast<std::byte*>(idle_.take(s.shape.span_bytes, eager));
     if (!base) return nullptr;
     span* fresh = unused_record(s);
     if (fresh && page_map::set(base, s.shape.span_bytes, fresh, size_class)) {
@@ -142,10 +148,10 @@ bool spans::is_strange(const shelf& s, span*& in, std::uint32_t size_class, cons
 
 // The block's number in its span.
 std::uint32_t spans::number_of(const shelf& s, const span& in, std::uint32_t size_class, const void* block) const noexcept {
-    const auto offset = static_cast<std::uint32_t>(static_cast<const std::byte*>(block) - in.base);
-    const auto bytes = static_cast<std::uint32_t>(s.block_bytes);
-    const std::uint32_t index = offset / bytes;
-    if (index * bytes != offset || index >= s.shape.blocks)
+    const auto offset = static_cast<std::uint64_t>(static_cast<const std::byte*>(block) - in.base);
+    // Exact where the offset is a multiple of the size; where it is not, the product below differs.
+    const auto index = static_cast<std::uint32_t>(offset * s.reciprocal >> 32);
+    if (index * s.block_bytes != offset || index >= s.shape.blocks)
         stop_with("foreign pointer %p freed into size class %u (%zu B): it is no block's beginning", block, size_class,
                   s.block_bytes);
     return index;
@@ -175,6 +181,7 @@ void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count, bo
             if (in->home < s.shape.blocks) continue;
             open_links::remove(s.open, in);
             all_links::remove(s.all, in);
+            s.spans.fetch_sub(1, std::memory_order_relaxed);
             in->all_next = gone;
             gone = in;
             in = nullptr;
@@ -186,7 +193,7 @@ void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count, bo
         // Out of the map before it is out of our hands: the address may be somebody's span again a moment later.
         page_map::clear(base, s.shape.span_bytes);
         retire_record(s, gone);
-        stale ? idle_.give_back(base, s.shape.span_bytes) : idle_.keep(base, s.shape.span_bytes);
+        stale ? idle_.keep_until_due(base, s.shape.span_bytes) : idle_.keep(base, s.shape.span_bytes);
         gone = next;
     }
     meet_strangers(size_class, blocks, strangers);
@@ -216,6 +223,7 @@ bool spans::release_all() noexcept {
     for (std::uint32_t c = 0; shelves_ && c < sizes_.count; ++c) {
         shelf& s = shelves_[c];
         s.open = nullptr;
+        s.spans.store(0, std::memory_order_relaxed);
         while (span* gone = s.all) {
             s.all = gone->all_next;
             page_map::clear(gone->base, s.shape.span_bytes);

@@ -11,6 +11,7 @@
 //  3. Every 64 KiB page of a span, and no other, leads to it in the page map.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -65,14 +66,16 @@ using stranger_handler = void (*)(void* block) noexcept;
 
 class spans final : public source {
 public:
-    spans(block_sizes sizes, metered_upstream& below, arena& records, stranger_handler stranger = nullptr) noexcept
-        : sizes_(sizes), stranger_(stranger), below_(below), records_(records), idle_(below, records) {}
+    spans(block_sizes sizes, metered_upstream& below, arena& records, std::size_t idle_bytes_max = 0,
+          stranger_handler stranger = nullptr) noexcept
+        : sizes_(sizes), stranger_(stranger), below_(below), records_(records), idle_(below, records, idle_bytes_max) {}
 
     bool set_up() noexcept override;
     std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept override;
     void drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept override;
     std::size_t idle_bytes() const noexcept override { return idle_.bytes(); }
     void age() noexcept override { idle_.age(); }
+    std::size_t due() const noexcept override { return idle_.due(); }
     std::size_t give_due(std::size_t most) noexcept override { return idle_.give_due(most); }
     std::size_t shrink(std::size_t keep_bytes) noexcept override { return idle_.shrink(keep_bytes); }
     void before_fork() noexcept override;
@@ -88,9 +91,11 @@ private:
         spin_lock lock;           // guards the rest
         span* open = nullptr;
         span* all = nullptr;
+        std::atomic<std::size_t> spans{0};  // in `all`; written under the lock
         span* unused = nullptr;   // records without memory, linked by all_next
         std::size_t block_bytes = 0;    // fixed
         span_shape shape{};             // fixed
+        std::uint64_t reciprocal = 0;   // of block_bytes, times 2^32, rounded up; fixed
     };
 
     std::size_t take(shelf& s, void** blocks, std::size_t count) noexcept;

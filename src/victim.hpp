@@ -31,13 +31,14 @@ void unload(local_state& part, std::uint32_t size_class, Keep keep, Empty empty)
     for (magazine* m : {is_real(loaded) ? loaded : nullptr, r.spare}) {
         if (!m) continue;
         fold_hits(r, *m);
+        part.goes(r, m);
         if (m->empty())
             empty(m);
         else
             keep(m);
     }
     loaded = &no_magazine;
-    part.swap_spare(r, nullptr);
+    r.spare = nullptr;
 }
 
 // Owner. Ages one size class by a tick. What is due to go goes to down(m), empty magazines to empty(m). True when there
@@ -51,7 +52,7 @@ bool rotate(local_state& part, std::uint32_t size_class, std::size_t block_bytes
         if (!part.push(m, block_bytes, rings, size_max)) down(m);
     }, empty);
     r.flip();
-    r.refill_next /= 2;  // a class that rests asks for less when it wakes
+    r.refill_next = r.refill_next / 2;  // a class that rests asks for less when it wakes
     return !r.victim().empty();
 }
 

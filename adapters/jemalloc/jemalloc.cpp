@@ -9,8 +9,8 @@
 #include <cstdio>
 #include <new>
 
-#include "adapters/jemalloc/names.hpp"
-#include "adapters/jemalloc/pulse.hpp"
+#include "names.hpp"
+#include "pulse.hpp"
 #include "heartbeat.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI {

@@ -22,8 +22,8 @@ namespace {
 
 constinit regions span_memory;
 
-// A function without a second name. Looked up when it is first wanted: the look-up may itself allocate. Null where there
-// is none.
+// A function of libc's without a second name. Looked up when it is first wanted: the look-up may itself allocate. Null
+// where there is none. Not RTLD_NEXT: in a program that is linked to another malloc, that one would come next.
 template <class Function>
 class late {
 public:
@@ -32,7 +32,8 @@ public:
     Function* get() noexcept {
         // Relaxed: whoever comes second finds the same.
         if (!function_.load(std::memory_order_relaxed))
-            function_.store(reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name_)), std::memory_order_relaxed);
+            if (void* libc = ::dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD))
+                function_.store(reinterpret_cast<Function*>(::dlsym(libc, name_)), std::memory_order_relaxed);
         return function_.load(std::memory_order_relaxed);
     }
 

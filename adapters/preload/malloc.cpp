@@ -52,7 +52,7 @@ void* allocate_aligned(std::size_t alignment, std::size_t bytes) noexcept {
     return allocate_large_aligned(alignment, bytes);
 }
 
-// A block stays where it is while at least half of it is used.
+// A block stays where it is while at least half of it is used, and where there is no smaller one.
 void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
     const std::size_t has = class_bytes(size_class);
     if (bytes == 0) {
@@ -60,7 +60,7 @@ void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
         return nullptr;
     }
     const bool fits = bytes <= has;
-    if (fits && bytes >= has / 2) return p;
+    if (fits && (bytes >= has / 2 || size_class == 0)) return p;
     const int before = errno;
     void* other = allocate_bytes(bytes);
     if (!other) {

@@ -2,6 +2,7 @@
 //
 // The C++ runtime library is the program's, where it has one: what is wanted of it is referred to weakly, so that a C
 // program need not load it.
+#include <cerrno>
 #include <cstddef>
 #include <new>
 
@@ -18,9 +19,6 @@ void throw_bad_alloc_weakly() __asm__("_ZSt17__throw_bad_allocv") __attribute__(
 void* malloc(std::size_t) noexcept;
 void* aligned_alloc(std::size_t, std::size_t) noexcept;
 }
-// What the compiler refers to for the catch below.
-__asm__(".weak __gxx_personality_v0\n.weak __cxa_begin_catch\n.weak __cxa_end_catch\n.weak _Unwind_Resume");
-
 namespace tidepool::inline TIDEPOOL_ABI::preload {
 
 using namespace detail;
@@ -60,6 +58,16 @@ void* new_aligned(std::size_t bytes, std::align_val_t alignment) {
     return ask_or_throw(bytes, [=] { return ::aligned_alloc(static_cast<std::size_t>(alignment), bytes); });
 }
 
+// Forms that do not throw: where there is no memory it is the C++ library's own form that asks again, by our form that
+// throws, since it takes a catch to hide what a new-handler throws, and a catch takes that library.
+void* ask_without_throwing(const char* name, auto... arguments) noexcept {
+    using form = void*(decltype(arguments)..., const std::nothrow_t&) noexcept;
+    const auto its = runtime<form>(nullptr, name);
+    void* p = its ? its(arguments..., std::nothrow_t{}) : nullptr;
+    if (!p) errno = ENOMEM;
+    return p;
+}
+
 // The size is the program's word for the block's class. What it does with a wrong one is found when the block goes down.
 void delete_sized(void* p, std::size_t bytes, std::size_t alignment) noexcept {
     const std::uint32_t size_class = size_class_of(bytes, alignment);
@@ -83,19 +91,15 @@ EXPORTED void* operator new(size_t bytes, align_val_t alignment) { return new_al
 EXPORTED void* operator new[](size_t bytes, align_val_t alignment) { return new_aligned(bytes, alignment); }
 
 EXPORTED void* operator new(size_t bytes, const nothrow_t&) noexcept {
-    try {
-        return new_bytes(bytes);
-    } catch (...) {
-        return nullptr;
-    }
+    if (void* p = ::malloc(bytes)) [[likely]]
+        return p;
+    return ask_without_throwing("_ZnwmRKSt9nothrow_t", bytes);
 }
 EXPORTED void* operator new[](size_t bytes, const nothrow_t& none) noexcept { return operator new(bytes, none); }
 EXPORTED void* operator new(size_t bytes, align_val_t alignment, const nothrow_t&) noexcept {
-    try {
-        return new_aligned(bytes, alignment);
-    } catch (...) {
-        return nullptr;
-    }
+    if (void* p = ::aligned_alloc(static_cast<size_t>(alignment), bytes)) [[likely]]
+        return p;
+    return ask_without_throwing("_ZnwmSt11align_val_tRKSt9nothrow_t", bytes, alignment);
 }
 EXPORTED void* operator new[](size_t bytes, align_val_t alignment, const nothrow_t& none) noexcept {
     return operator new(bytes, alignment, none);

@@ -35,6 +35,10 @@ string_view after(string_view text, std::size_t count) noexcept {
     const std::size_t skipped = std::min(count, text.size());
     return {text.data() + skipped, text.size() - skipped};
 }
+bool begins_with(string_view text, string_view with) noexcept { return first(text, with.size()) == with; }
+bool ends_with(string_view text, string_view with) noexcept {
+    return text.size() >= with.size() && after(text, text.size() - with.size()) == with;
+}
 
 int width(string_view text) noexcept { return static_cast<int>(std::min<std::size_t>(text.size(), 128)); }
 
@@ -68,7 +72,7 @@ void set_stats(const assignment& a, settings& s) noexcept {
     if (a.value == "0" || a.value == "1") {
         s.stats = a.value == "1";
         s.stats_file[0] = '\0';
-    } else if (!a.value.ends_with(json) || a.value.size() >= s.stats_file.size()) {
+    } else if (!ends_with(a.value, json) || a.value.size() >= s.stats_file.size()) {
         a.refuse(allowed, s.stats ? "1" : "0");
     } else if (::getauxval(AT_SECURE)) {
         a.refuse("0 or 1 in a set-user-id program", s.stats ? "1" : "0");
@@ -109,7 +113,7 @@ void for_variables(Use use) noexcept {
     for (char** each = environ; each && *each; ++each) {
         const string_view text(*each);
         const std::size_t equals = text.find('=');
-        if (!text.starts_with(prefix) || text.starts_with("TIDEPOOL_TEST") || equals == string_view::npos) continue;
+        if (!begins_with(text, prefix) || begins_with(text, "TIDEPOOL_TEST") || equals == string_view::npos) continue;
         const string_view variable = first(text, equals);
         char lower[name_max];
         const std::size_t length = std::min(variable.size() - prefix.size(), name_max);

@@ -12,7 +12,7 @@ namespace tidepool::inline TIDEPOOL_ABI::preload {
 // name, default, least, most, meaning
 #define TIDEPOOL_PRELOAD_SETTINGS(X)                                                                                \
     X(decay_ms, 1000, 0, 86'400'000, "age of a tick in milliseconds; 0: only by malloc_trim()")                     \
-    X(local_bytes, 262'144, 0, LONG_MAX, "idle bytes of a thread beyond its magazines (up to 768 KiB)")             \
+    X(local_bytes, 262'144, 0, LONG_MAX, "idle bytes of a thread beyond its magazines, which hold up to 768 KiB")   \
     X(ignore_size, 0, 0, 1, "1: sized delete looks the block up instead of taking the program's word for its size") \
     X(background, 0, 0, 1, "1: a thread of its own ticks, so that an idle process gives memory back, too")
 

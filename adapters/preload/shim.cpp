@@ -23,9 +23,8 @@ settings current;
 
 namespace {
 
-// A thread that frees blocks of all classes and allocates none keeps one magazine of each, which is 755 KiB, and beyond
-// that what these and settings::local_bytes let it.
-constexpr std::size_t magazine_bytes = 8 * 1024, spare_bytes_max = 256 * 1024;
+// With settings::local_bytes, a thread that only frees keeps at most 1 MiB.
+constexpr std::size_t magazine_bytes = 16 * 1024, private_bytes_max = 768 * 1024;
 
 constinit std::atomic<pool*> the_pool{nullptr};
 constinit std::atomic<bool> building{false};
@@ -117,7 +116,7 @@ pool* build() noexcept {
                          .local_bytes_max = static_cast<std::size_t>(current.local_bytes),
                          .decay_interval = std::chrono::milliseconds(current.decay_ms),
                          .index_wanted = shim_index,
-                         .spare_bytes_max = spare_bytes_max,
+                         .private_bytes_max = private_bytes_max,
                          .stranger = below::free};
     pool* fresh = ::new (place) pool(plan, below::spans(), pool::from_spans{});
     ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);

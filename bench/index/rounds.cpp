@@ -14,8 +14,9 @@
 
 #include "support/child.hpp"
 #include "support/escape.hpp"
-#include "support/machine.hpp"
+#include "support/resident.hpp"
 #include "support/summary.hpp"
+#include "support/turns.hpp"
 
 namespace bench {
 
@@ -137,12 +138,10 @@ index_report measure(const index_bench& bench, const std::vector<std::string_vie
     };
 
     std::vector<std::vector<json>> runs(count);
-    for (unsigned round = 0; round < rounds; ++round)
-        for (std::size_t turn = 0; turn < count; ++turn) {
-            const std::size_t i = (turn + round) % count;
-            on_step(fmt::format("round {} of {}, {}", round + 1, rounds, bench.who[i].who));
-            runs[i].push_back(run(bench.who[i], false));
-        }
+    in_turn(rounds, count, [&](unsigned round, std::size_t i) {
+        on_step(fmt::format("round {} of {}, {}", round + 1, rounds, bench.who[i].who));
+        runs[i].push_back(run(bench.who[i], false));
+    });
     for (std::size_t i = 0; i < count; ++i) {
         report.results.push_back(summed_up(runs[i]));
         if (bench.who[i].who == reference) report.stats = runs[i].back().at("stats");

@@ -9,7 +9,7 @@
 #include "compare/peers.hpp"
 #include "micro/micro.hpp"
 #include "support/child.hpp"
-#include "support/machine.hpp"
+#include "support/resident.hpp"
 
 namespace bench {
 

@@ -4,33 +4,14 @@
 
 #include "micro/micro.hpp"
 #include "micro/sources.hpp"
+#include "support/dice.hpp"
 
 namespace bench {
 
 namespace {
 
 constexpr std::uint32_t live_blocks = 10'000;
-constexpr std::uint32_t bytes_min = 16, bytes_max = 1040;
-
-// splitmix64 by Sebastiano Vigna: a few instructions a number, the same sequence for every contestant.
-class dice {
-public:
-    explicit dice(std::uint64_t seed) : state_(seed) {}
-    std::uint64_t roll() {
-        std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-        return z ^ (z >> 31);
-    }
-
-private:
-    std::uint64_t state_;
-};
-
-// 32 random bits, scaled to 0 .. below - 1.
-std::uint32_t scaled(std::uint64_t bits, std::uint32_t below) {
-    return static_cast<std::uint32_t>(((bits & 0xffffffff) * below) >> 32);
-}
+constexpr size_range sizes{16, 1040};
 
 struct live_block {
     void* p = nullptr;
@@ -44,7 +25,7 @@ struct alignas(128) live_set {
 };
 
 void take(std::pmr::memory_resource* resource, live_block& into, std::uint64_t bits) {
-    into.bytes = bytes_min + scaled(bits, bytes_max - bytes_min + 1);
+    into.bytes = sizes.of(bits);
     into.p = resource->allocate(into.bytes);
     *static_cast<volatile unsigned char*>(into.p) = 1;
 }

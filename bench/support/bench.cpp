@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "support/team.hpp"
+#include "support/turns.hpp"
 
 namespace bench {
 
@@ -19,19 +20,16 @@ double round_ns(team& threads, subject& who, std::size_t n) {
     return threads.run([&](unsigned thread) { who.run(thread, n); });
 }
 
-// The n that fills a round; finding it is the warm-up, too. The better of two tries counts, lest a moment's disturbance
-// be taken for slowness.
-std::size_t calibrated(team& threads, subject& who, std::size_t step, double aim_ns) {
-    const auto tried = [&](std::size_t n) { return std::min(round_ns(threads, who, n), round_ns(threads, who, n)); };
+}  // namespace
+
+std::size_t calibrated(const std::function<double(std::size_t n)>& took_ns, std::size_t step, std::size_t n_max,
+                       double aim_ns) {
+    const auto tried = [&](std::size_t n) { return std::min(took_ns(n), took_ns(n)); };
     std::size_t n = step;
     double took = tried(n);
-    while (took < aim_ns / 4 && n <= who.n_max / 2) took = tried(n *= 2);
-    n = whole_steps(static_cast<double>(n) * aim_ns / took, step, who.n_max);
-    round_ns(threads, who, n);
-    return n;
+    while (took < aim_ns / 4 && n <= n_max / 2) took = tried(n *= 2);
+    return whole_steps(static_cast<double>(n) * aim_ns / took, step, n_max);
 }
-
-}  // namespace
 
 std::vector<std::vector<double>> measure(const micro_bench& bench, const settings& how,
                                          const std::function<void(unsigned round)>& on_round) {
@@ -42,16 +40,17 @@ std::vector<std::vector<double>> measure(const micro_bench& bench, const setting
     team threads(bench.threads);
 
     std::vector<std::size_t> n(count);
-    for (std::size_t i = 0; i < count; ++i) n[i] = calibrated(threads, subjects[i], bench.step, how.round_ms * 1e6);
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto round = [&](std::size_t tried) { return round_ns(threads, subjects[i], tried); };
+        n[i] = calibrated(round, bench.step, subjects[i].n_max, how.round_ms * 1e6);
+        round(n[i]);  // finding n was the warm-up; now at full length
+    }
 
     std::vector<std::vector<double>> samples(count, std::vector<double>(how.rounds));
-    for (unsigned round = 0; round < how.rounds; ++round) {
+    in_turn(how.rounds, count, [&](unsigned round, std::size_t i) {
         on_round(round);
-        for (std::size_t turn = 0; turn < count; ++turn) {
-            const std::size_t i = (turn + round) % count;
-            samples[i][round] = round_ns(threads, subjects[i], n[i]) / static_cast<double>(n[i]);
-        }
-    }
+        samples[i][round] = round_ns(threads, subjects[i], n[i]) / static_cast<double>(n[i]);
+    });
     return samples;
 }
 

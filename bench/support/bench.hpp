@@ -37,9 +37,13 @@ struct settings {
     double round_ms;  // aimed at for each contestant's part of a round
 };
 
+// The number of operations, a multiple of `step`, that fills a round of aim_ns nanoseconds when took_ns(n) is what n of
+// them take. The better of two tries counts, lest a moment's disturbance be taken for slowness.
+std::size_t calibrated(const std::function<double(std::size_t n)>& took_ns, std::size_t step, std::size_t n_max,
+                       double aim_ns);
+
 // samples[i][r] is what candidate i took in round r, in nanoseconds an operation: the time from the first thread's
-// start to the last one's end, over the operations of one thread. In each round every candidate has its turn, starting
-// with another one each time, so that whatever the machine does besides hits all alike.
+// start to the last one's end, over the operations of one thread. The candidates take turns (turns.hpp).
 std::vector<std::vector<double>> measure(const micro_bench& bench, const settings& how,
                                          const std::function<void(unsigned round)>& on_round);
 

@@ -1,17 +1,17 @@
 #include "support/child.hpp"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <stdexcept>
 #include <string>
 #include <system_error>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
 
 namespace bench {
 
@@ -23,18 +23,6 @@ void write_all(int to, const std::string& text) {
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote < 0) throw std::system_error(errno, std::generic_category(), "write");
         at += static_cast<std::size_t>(wrote);
-    }
-}
-
-std::string read_all(int from) {
-    std::string text;
-    char buffer[4096];
-    for (;;) {
-        const ssize_t got = ::read(from, buffer, sizeof buffer);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) throw std::system_error(errno, std::generic_category(), "read");
-        if (got == 0) return text;
-        text.append(buffer, static_cast<std::size_t>(got));
     }
 }
 
@@ -66,12 +54,7 @@ nlohmann::json in_child(const std::function<nlohmann::json()>& work) {
     ::close(ends[1]);
     const std::string text = read_all(ends[0]);
     ::close(ends[0]);
-    int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (WIFSIGNALED(status))
-        throw std::runtime_error(fmt::format("a bench process was ended by signal {}", WTERMSIG(status)));
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS) throw std::runtime_error("a bench process failed");
+    reap(child, "a bench process");
     return nlohmann::json::parse(text);
 }
 

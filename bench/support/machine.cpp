@@ -7,7 +7,6 @@
 #include <chrono>
 #include <ctime>
 #include <fstream>
-#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -15,28 +14,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "support/resident.hpp"
+
 namespace bench {
 
 namespace {
-
-// What stands behind "name:" on its line of the file; empty where there is no such line.
-std::string field(const char* path, const std::string& name) {
-    std::ifstream in(path);
-    for (std::string line; std::getline(in, line);) {
-        if (line.rfind(name, 0) != 0) continue;
-        const auto colon = line.find(':');
-        if (colon == std::string::npos) continue;
-        const auto value = line.find_first_not_of(" \t", colon + 1);
-        return value == std::string::npos ? std::string() : line.substr(value);
-    }
-    return {};
-}
-
-long kib(const char* path, const std::string& name) {
-    const std::string value = field(path, name);
-    if (value.empty()) throw std::runtime_error(fmt::format("no {} in {}", name, path));
-    return std::stol(value);
-}
 
 std::string first_line(const char* path) {
     std::ifstream in(path);
@@ -57,9 +39,9 @@ nlohmann::json machine() {
 #endif
     const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     return {
-        {"cpu", field("/proc/cpuinfo", "model name")},
+        {"cpu", proc_field("/proc/cpuinfo", "model name")},
         {"cores", std::thread::hardware_concurrency()},
-        {"memory_kib", kib("/proc/meminfo", "MemTotal")},
+        {"memory_kib", proc_kib("/proc/meminfo", "MemTotal")},
         {"kernel", fmt::format("{} {}", system.sysname, system.release)},
         {"libc", fmt::format("glibc {}", ::gnu_get_libc_version())},
         {"compiler", compiler},
@@ -69,12 +51,5 @@ nlohmann::json machine() {
         {"tidepool", TIDEPOOL_VERSION},
     };
 }
-
-long resident_kib() { return kib("/proc/self/smaps_rollup", "Rss"); }
-
-long resident_peak_kib() { return kib("/proc/self/status", "VmHWM"); }
-
-// Where the kernel refuses, the peak is counted since the fork, which is earlier but never less.
-void forget_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 }  // namespace bench

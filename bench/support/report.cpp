@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -17,24 +18,25 @@ std::string number(double value) {
     return fmt::format("{:.2f}", value);
 }
 
-std::string mib(long kib) { return fmt::format("{:.1f}", static_cast<double>(kib) / 1024); }
-
 std::string times(const result& r) { return r.ratio ? fmt::format("{:.2f} times", *r.ratio) : ""; }
 
 }  // namespace
 
+std::string mib(long kib) { return kib ? fmt::format("{:.1f}", static_cast<double>(kib) / 1024) : ""; }
+
 void print_table(const std::vector<result>& results) {
-    fmt::print("{:<14}{:>4}  {:<30}{:>9} {:<10}{:>18}{:>13}{:>10}{:>10}{:>10}\n", "bench", "thr", "who", "median",
-               "unit", "min - max", "to tidepool", "MiB peak", "ticked", "before");
+    fmt::print("{:<21}{:>4}  {:<30}{:>9} {:<10}{:>18}{:>13}{:>10}{:>10}{:>10}{:>10}\n", "bench", "thr", "who", "median",
+               "unit", "min - max", "to tidepool", "MiB peak", "dropped", "ticked", "before");
     std::string last;
     for (const result& r : results) {
         const std::string key = fmt::format("{} {}", r.bench, r.threads);
         if (key != last) fmt::print("\n");
         last = key;
-        fmt::print("{:<14}{:>4}  {:<30}{:>9} {:<10}{:>18}{:>13}", r.bench, r.threads, r.who, number(r.median), r.unit,
+        fmt::print("{:<21}{:>4}  {:<30}{:>9} {:<10}{:>18}{:>13}", r.bench, r.threads, r.who, number(r.median), r.unit,
                    number(r.min) + " - " + number(r.max), times(r));
         if (r.memory)
-            fmt::print("{:>10}{:>10}{:>10}", mib(r.memory->peak), mib(r.memory->after_decay), mib(r.memory->before));
+            fmt::print("{:>10}{:>10}{:>10}{:>10}", mib(r.memory->peak), mib(r.memory->after_drop),
+                       mib(r.memory->after_decay), mib(r.memory->before));
         fmt::print("\n");
     }
 }
@@ -53,12 +55,15 @@ nlohmann::json to_json(const std::vector<result>& results) {
                            {"median", r.median}, {"min", r.min}, {"max", r.max},         {"rounds", r.rounds}};
         if (r.ratio) one["ratio"] = *r.ratio;
         if (r.upstream_calls) one["upstream_calls"] = *r.upstream_calls;
+        if (r.cpu_ms) one["cpu_ms"] = *r.cpu_ms;
         if (r.memory) {
-            one["rss_before_kib"] = r.memory->before;
-            one["rss_peak_kib"] = r.memory->peak;
-            one["rss_after_drop_kib"] = r.memory->after_drop;
-            one["rss_after_decay_kib"] = r.memory->after_decay;
-            if (r.memory->after_wait) one["rss_after_wait_kib"] = r.memory->after_wait;
+            const std::pair<const char*, long> figures[] = {{"rss_before_kib", r.memory->before},
+                                                            {"rss_peak_kib", r.memory->peak},
+                                                            {"rss_after_drop_kib", r.memory->after_drop},
+                                                            {"rss_after_decay_kib", r.memory->after_decay},
+                                                            {"rss_after_wait_kib", r.memory->after_wait}};
+            for (const auto& [name, kib] : figures)
+                if (kib) one[name] = kib;
         }
         all.push_back(std::move(one));
     }

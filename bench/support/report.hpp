@@ -15,6 +15,9 @@ namespace bench {
 void print_table(const std::vector<result>& results);
 void print_targets(const std::vector<target>& targets);
 
+// KiB as MiB, and nothing for nothing measured.
+std::string mib(long kib);
+
 nlohmann::json to_json(const std::vector<result>& results);
 nlohmann::json to_json(const std::vector<target>& targets);
 

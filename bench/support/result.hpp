@@ -7,13 +7,13 @@
 
 namespace bench {
 
-// Medians over the rounds, in KiB, all of it resident memory of the whole process.
+// Medians over the rounds, in KiB, all of it resident memory of the whole process. 0: not measured.
 struct memory_use {
     long before = 0;       // before the job, the input in memory
     long peak = 0;         // the most during the job
-    long after_drop = 0;   // when the index was gone
+    long after_drop = 0;   // when the index, or all blocks, were gone
     long after_decay = 0;  // two ticks later
-    long after_wait = 0;   // instead of tick(): two and a half seconds of light work later; 0: not measured
+    long after_wait = 0;   // instead of tick(): two and a half seconds of light work later
 };
 
 struct result {
@@ -25,6 +25,7 @@ struct result {
     std::optional<double> ratio = {};  // this one's time over the reference's; the median over the rounds
     std::optional<memory_use> memory = {};
     std::optional<unsigned long> upstream_calls = {};
+    std::optional<double> cpu_ms = {};  // user and system; the median over the rounds
 };
 
 // The first result of that name, or null.

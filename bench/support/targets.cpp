@@ -1,6 +1,7 @@
 #include "support/targets.hpp"
 
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -75,6 +76,7 @@ std::vector<target> targets_of(const std::vector<result>& results) {
     }
     for (const auto& each : {decay(results), idle(results)})
         if (each) all.push_back(*each);
+    for (target& each : malloc_targets_of(results)) all.push_back(std::move(each));
     return all;
 }
 

@@ -18,5 +18,7 @@ struct target {
 
 // Those targets whose benches were run.
 std::vector<target> targets_of(const std::vector<result>& results);
+// Those of them that are about malloc.
+std::vector<target> malloc_targets_of(const std::vector<result>& results);
 
 }  // namespace bench

@@ -57,6 +57,13 @@ void* map_pages(std::size_t bytes, std::size_t alignment) noexcept {
     return p;
 }
 
+void populate_pages(void* p, std::size_t bytes) noexcept {
+    constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, which not every libc brings
+    const int saved = errno;
+    ::madvise(p, bytes, populate_write);
+    errno = saved;
+}
+
 void unmap_pages(void* p, std::size_t bytes) noexcept {
     const int saved = errno;
     if (::munmap(p, whole_pages(bytes)) != 0) ::madvise(p, whole_pages(bytes), MADV_DONTNEED);

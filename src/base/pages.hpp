@@ -14,6 +14,9 @@ std::size_t page_bytes() noexcept;
 // none. errno is left as it was.
 void* map_pages(std::size_t bytes, std::size_t alignment) noexcept;
 
+// Makes mapped pages resident in one call. A hint: kernels before Linux 5.14 leave it at that. What they hold stays.
+void populate_pages(void* p, std::size_t bytes) noexcept;
+
 // As mapped. Memory the kernel will not unmap (too many mappings) is emptied instead, so that it is resident no more.
 void unmap_pages(void* p, std::size_t bytes) noexcept;
 

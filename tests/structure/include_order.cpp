@@ -59,17 +59,17 @@ bool names(const std::string& entry, const std::string& path) {
     return entry == path || entry == fs::path(path).replace_extension().generic_string();
 }
 
-// Files of ours that `text` includes: <tidepool/…> lies under include/, quoted names are relative to src/, but for those
-// that begin with adapters/.
-lines includes_of(const std::string& text) {
+// Files of ours that the file includes: <tidepool/…> lies under include/, quoted names beside the file or under src/.
+lines includes_of(const std::string& path, const source_tree& files) {
     static const std::regex directive(R"(^[ \t]*#[ \t]*include[ \t]*(<tidepool/|")([^">]+)[">])",
                                       std::regex::multiline);
+    const std::string& text = files.at(path);
     lines names;
-    for (std::sregex_iterator at(text.begin(), text.end(), directive), end; at != end; ++at)
-        names.push_back(((*at)[1] != "\""                          ? "include/tidepool/"
-                         : (*at)[2].str().rfind("adapters/", 0) == 0 ? ""
-                                                                     : "src/") +
-                        (*at)[2].str());
+    for (std::sregex_iterator at(text.begin(), text.end(), directive), end; at != end; ++at) {
+        const std::string name = (*at)[2].str(), beside = (fs::path(path).parent_path() / name).generic_string();
+        const bool quoted = (*at)[1] == "\"";
+        names.push_back(!quoted ? "include/tidepool/" + name : files.count(beside) != 0 ? beside : "src/" + name);
+    }
     return names;
 }
 
@@ -89,13 +89,15 @@ lines complaints(const lines& order, const source_tree& files) {
         if (std::none_of(files.begin(), files.end(), [&](const auto& file) { return names(entry, file.first); }))
             found.push_back(entry + " is listed and does not exist");
 
-    for (const auto& [path, text] : files)
-        for (const std::string& included : includes_of(text)) {
+    for (const auto& file : files) {
+        const std::string& path = file.first;
+        for (const std::string& included : includes_of(path, files)) {
             if (place.count(included) == 0)
                 found.push_back(path + " includes " + included + ", which does not exist");
             else if (place[included] > place[path])
                 found.push_back(path + " includes " + included + ", which is listed later");
         }
+    }
     return found;
 }
 
@@ -117,16 +119,19 @@ TEST_CASE("breaches of the include order are found") {
         {"src/low.hpp", "// #include \"high.hpp\"\n"},
         {"src/low.cpp", "#include \"low.hpp\"\n"},
         {"src/high.hpp", "#include \"low.hpp\"\n  # include <tidepool/face.hpp>\n"},
+        {"adapters/on/top.hpp", "#include \"low.hpp\"\n"},
+        {"adapters/on/top.cpp", "#include \"top.hpp\"\n"},
     };
-    const lines good{"include/tidepool/detail/deep.hpp", "include/tidepool/face.hpp", "src/low", "src/high.hpp"};
+    const lines good{"include/tidepool/detail/deep.hpp", "include/tidepool/face.hpp", "src/low", "src/high.hpp",
+                     "adapters/on/top"};
     CHECK(complaints(good, files) == lines{});
 
-    CHECK(complaints({good[0], good[1], good[3], good[2]}, files) ==
+    CHECK(complaints({good[0], good[1], good[3], good[2], good[4]}, files) ==
           lines{"src/high.hpp includes src/low.hpp, which is listed later"});
-    CHECK(complaints({good[0], good[1], good[2]}, files) == lines{"src/high.hpp is listed 0 times"});
-    CHECK(complaints({good[0], good[1], good[2], "src/low.cpp", good[3]}, files) ==
+    CHECK(complaints({good[0], good[1], good[2], good[4]}, files) == lines{"src/high.hpp is listed 0 times"});
+    CHECK(complaints({good[0], good[1], good[2], "src/low.cpp", good[3], good[4]}, files) ==
           lines{"src/low.cpp is listed 2 times"});
-    CHECK(complaints({good[0], good[1], good[2], good[3], "src/gone"}, files) ==
+    CHECK(complaints({good[0], good[1], good[2], good[3], good[4], "src/gone"}, files) ==
           lines{"src/gone is listed and does not exist"});
 
     source_tree strayed = files;

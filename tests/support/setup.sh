@@ -4,6 +4,9 @@
 packages_to_build=(g++ cmake ninja-build valgrind
     doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev libmimalloc-dev libjemalloc-dev)
 
+# What the malloc shim's tests run under it.
+packages_to_preload=(gcc binutils git perl python3 redis-server redis-tools sqlite3 tar xz-utils)
+
 # install_packages NAME...: installs those that are missing, through sudo where not root. Where that cannot be done it
 # prints the command and ends the script.
 install_packages() {

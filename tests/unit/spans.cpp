@@ -43,6 +43,7 @@ struct kit {
     }
     void put(std::uint32_t size_class, std::vector<void*> blocks) {
         from.drain(size_class, blocks.data(), blocks.size(), true);
+        from.give_due(blocks.size());
     }
 };
 

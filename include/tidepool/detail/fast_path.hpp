@@ -21,11 +21,10 @@
 
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
+#include <utility>
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/size_classes.hpp>
@@ -45,16 +44,7 @@ public:
     constexpr magazine(std::uint32_t its_class, std::uint32_t its_capacity) noexcept
         : capacity_(its_capacity), size_class_(its_class) {}
 
-    // Read as 16 bits, so that the compiler adds to the tally where it lies instead of taking it apart.
-    std::size_t count() const noexcept {
-        if constexpr (std::endian::native == std::endian::little) {
-            std::uint16_t low;
-            std::memcpy(&low, &tally_, sizeof low);
-            return low;
-        } else {
-            return static_cast<std::uint16_t>(tally_);
-        }
-    }
+    std::size_t count() const noexcept { return count_; }
     std::size_t capacity() const noexcept { return capacity_; }
     std::uint32_t size_class() const noexcept { return size_class_; }
     bool empty() const noexcept { return count() == 0; }
@@ -63,41 +53,33 @@ public:
 
     // The last block, counted as a hit. Needs: not empty.
     void* hit() noexcept {
-        const std::size_t before = count();
-        tally_ += one_hit - 1;
-        return blocks()[before - 1];
+        ++hits_;
+        return pop();
     }
 
     // Needs: not full.
     void push(void* block) noexcept {
-        blocks()[count()] = block;
-        ++tally_;
+        blocks()[count_++] = block;
     }
 
     // The last block, not counted. Needs: not empty.
     void* pop() noexcept {
-        --tally_;
-        return blocks()[count()];
+        return blocks()[--count_];
     }
 
     // After blocks() was filled or handed on.
-    void set_count(std::size_t count) noexcept { tally_ = tally_ / one_hit * one_hit + count; }
+    void set_count(std::size_t count) noexcept { count_ = count; }
 
     // Hits since the last call.
-    std::uint64_t take_hits() noexcept {
-        const std::uint64_t hits = this->hits();
-        tally_ = count();
-        return hits;
-    }
-    std::uint64_t hits() const noexcept { return tally_ / one_hit; }
+    std::uint64_t take_hits() noexcept { return std::exchange(hits_, 0); }
+    std::uint64_t hits() const noexcept { return hits_; }
 
     magazine* next = nullptr;  // link of the list it lies in, while it lies in one
 
 private:
-    static constexpr std::uint64_t one_hit = 1U << 16;
-
-    std::uint64_t tally_ = 0;       // count + one_hit * hits: one word, so that a hit writes one
+    std::size_t count_ = 0;
     std::size_t capacity_ = 0;      // fixed
+    std::uint64_t hits_ = 0;        // apart from the count: on its own, the count is a shorter way from hit to hit
     std::uint32_t size_class_ = 0;  // fixed
 };
 

@@ -1,0 +1,233 @@
+// operator new and delete in all their forms, and the C23 sized frees.
+#include <new>
+
+#include "contract.hpp"
+
+using namespace contract;
+
+namespace {
+
+// Installs a new-handler for as long as it lives.
+class handler_for_now {
+public:
+    explicit handler_for_now(std::new_handler handler) : before_(std::set_new_handler(handler)) {}
+    ~handler_for_now() { std::set_new_handler(before_); }
+    handler_for_now(const handler_for_now&) = delete;
+    handler_for_now& operator=(const handler_for_now&) = delete;
+
+private:
+    std::new_handler before_;
+};
+
+// Each form of new, by number, so that tests can go through all of them.
+constexpr int forms = 8;
+bool is_nothrow(int form) { return form % 2 == 1; }
+bool is_aligned_form(int form) { return form >= 4; }
+void* take(int form, std::size_t bytes, std::align_val_t alignment = std::align_val_t{64}) {
+    switch (form) {
+        case 0:
+            return ::operator new(bytes);
+        case 1:
+            return ::operator new(bytes, std::nothrow);
+        case 2:
+            return ::operator new[](bytes);
+        case 3:
+            return ::operator new[](bytes, std::nothrow);
+        case 4:
+            return ::operator new(bytes, alignment);
+        case 5:
+            return ::operator new(bytes, alignment, std::nothrow);
+        case 6:
+            return ::operator new[](bytes, alignment);
+        default:
+            return ::operator new[](bytes, alignment, std::nothrow);
+    }
+}
+
+// Each form of delete that fits the form of new: plain, sized, nothrow.
+constexpr int endings = 3;
+void give(int form, int ending, void* p, std::size_t bytes, std::align_val_t alignment = std::align_val_t{64}) {
+    const bool array = form / 2 % 2 == 1;
+    if (!is_aligned_form(form)) {
+        if (ending == 0) return array ? ::operator delete[](p) : ::operator delete(p);
+        if (ending == 1) return array ? ::operator delete[](p, bytes) : ::operator delete(p, bytes);
+        return array ? ::operator delete[](p, std::nothrow) : ::operator delete(p, std::nothrow);
+    }
+    if (ending == 0) return array ? ::operator delete[](p, alignment) : ::operator delete(p, alignment);
+    if (ending == 1) return array ? ::operator delete[](p, bytes, alignment) : ::operator delete(p, bytes, alignment);
+    return array ? ::operator delete[](p, alignment, std::nothrow) : ::operator delete(p, alignment, std::nothrow);
+}
+
+int handler_calls = 0;
+
+}  // namespace
+
+TEST_CASE("every form of new gives memory of every size, and every form of delete takes it") {
+    for (int form = 0; form < forms; ++form)
+        for (int ending = 0; ending < endings; ++ending)
+            for (const std::size_t bytes : edge_sizes()) {
+                CAPTURE(form);
+                CAPTURE(ending);
+                CAPTURE(bytes);
+                const auto [p, error] = with_errno([&] { return take(form, bytes); });
+                REQUIRE(p);
+                CHECK(error == untouched);
+                CHECK(is_aligned(p, is_aligned_form(form) ? 64 : 16));
+                CHECK(malloc_usable_size(p) >= bytes);
+                fill(p, bytes, 1);
+                const auto freed = with_errno([=, block = p] { return give(form, ending, block, bytes), 0; });
+                CHECK(freed.error == untouched);
+            }
+}
+
+TEST_CASE("the aligned forms of new honour every power of two, and sized delete takes the blocks back") {
+    for (std::size_t alignment = 1; alignment <= mib; alignment *= 2)
+        for (int form = 4; form < forms; ++form)
+            for (const std::size_t bytes :
+                 {std::size_t{0}, std::size_t{1}, std::size_t{100}, 5 * kib, 32 * kib, 70 * kib})
+                for (int ending = 0; ending < endings; ++ending) {
+                    CAPTURE(alignment);
+                    CAPTURE(form);
+                    CAPTURE(bytes);
+                    void* p = take(form, bytes, std::align_val_t{alignment});
+                    REQUIRE(p);
+                    CHECK(is_aligned(p, alignment));
+                    fill(p, bytes, 1);
+                    give(form, ending, p, bytes, std::align_val_t{alignment});
+                }
+}
+
+TEST_CASE("every form of delete ignores null") {
+    for (int form = 0; form < forms; ++form)
+        for (int ending = 0; ending < endings; ++ending) give(form, ending, nullptr, 100);
+}
+
+TEST_CASE("blocks of new may be freed, and blocks of malloc deleted") {
+    // As programs that mix libraries do, however wrong.
+    for (const std::size_t bytes : edge_sizes()) {
+        std::free(opaque(::operator new(bytes)));
+        ::operator delete(opaque(std::malloc(bytes)));
+    }
+}
+
+TEST_CASE("impossible sizes throw bad_alloc, or are null where nothing may be thrown") {
+    for (int form = 0; form < forms; ++form)
+        for (const std::size_t bytes : impossible_sizes()) {
+            // libstdc++ 12 rounds such sizes up to a multiple of the alignment, which is zero.
+            if (is_aligned_form(form) && bytes > ptrdiff_max + 1 && !shim_promises()) continue;
+            CAPTURE(form);
+            CAPTURE(bytes);
+            bool thrown = false;
+            try {
+                CHECK(take(form, opaque(bytes)) == nullptr);
+            } catch (const std::bad_alloc&) {
+                thrown = true;
+            }
+            CHECK(thrown != is_nothrow(form));
+        }
+}
+
+TEST_CASE("the new-handler is called until it throws") {
+    for (int form = 0; form < forms; ++form) {
+        CAPTURE(form);
+        const handler_for_now now([] {
+            if (++handler_calls == 5) throw std::bad_alloc();
+        });
+        handler_calls = 0;
+        bool thrown = false;
+        try {
+            CHECK(take(form, opaque(ptrdiff_max)) == nullptr);
+        } catch (const std::bad_alloc&) {
+            thrown = true;
+        }
+        CHECK(thrown != is_nothrow(form));
+        CHECK(handler_calls == 5);
+    }
+}
+
+TEST_CASE("the new-handler's own exception reaches the caller") {
+    struct full : std::bad_alloc {
+        const char* what() const noexcept override { return "full"; }
+    };
+    const handler_for_now now([] { throw full(); });
+    for (const int form : {0, 2, 4, 6}) {
+        CAPTURE(form);
+        CHECK_THROWS_AS(take(form, opaque(ptrdiff_max)), full);
+    }
+}
+
+TEST_CASE("the new-handler is called until it takes itself away") {
+    for (int form = 0; form < forms; ++form) {
+        CAPTURE(form);
+        const handler_for_now now([] {
+            if (++handler_calls == 3) std::set_new_handler(nullptr);
+        });
+        handler_calls = 0;
+        bool thrown = false;
+        try {
+            CHECK(take(form, opaque(ptrdiff_max)) == nullptr);
+        } catch (const std::bad_alloc&) {
+            thrown = true;
+        }
+        CHECK(thrown != is_nothrow(form));
+        CHECK(handler_calls == 3);
+    }
+}
+
+TEST_CASE("malloc knows no new-handler") {
+    const handler_for_now now([] {
+        ++handler_calls;
+        throw std::bad_alloc();
+    });
+    handler_calls = 0;
+    CHECK(std::malloc(opaque(ptrdiff_max)) == nullptr);
+    CHECK(handler_calls == 0);
+}
+
+TEST_CASE("objects are made and ended by new and delete expressions") {
+    struct alignas(256) wide {
+        char bytes[300] = {};
+    };
+    for (int i = 0; i < 100; ++i) {
+        auto* one = opaque(new wide);
+        CHECK(is_aligned(one, 256));
+        delete one;
+        auto* many = opaque(new wide[7]);
+        CHECK(is_aligned(many, 256));
+        delete[] many;
+        auto* plain = opaque(new int[1000]{});
+        CHECK(plain[999] == 0);
+        delete[] plain;
+    }
+    const auto too_many = opaque(ptrdiff_max / 4);
+    CHECK_THROWS_AS(new double[too_many], std::bad_alloc);
+}
+
+TEST_CASE("free_sized takes every block of malloc, calloc and realloc, and leaves errno alone") {
+    auto* free_sized_ = by_name<void(void*, std::size_t)>("free_sized");
+    CHECK((free_sized_ || !shim_promises()));
+    if (!free_sized_) return;
+    for (const std::size_t bytes : edge_sizes()) {
+        CAPTURE(bytes);
+        for (void* p : {std::malloc(bytes), std::calloc(1, bytes), std::realloc(nullptr, bytes)}) {
+            const auto freed = with_errno([&] { return free_sized_(p, bytes), 0; });
+            CHECK(freed.error == untouched);
+        }
+    }
+    free_sized_(nullptr, 100);
+}
+
+TEST_CASE("free_aligned_sized takes every block of aligned_alloc, and leaves errno alone") {
+    auto* free_aligned_sized_ = by_name<void(void*, std::size_t, std::size_t)>("free_aligned_sized");
+    CHECK((free_aligned_sized_ || !shim_promises()));
+    if (!free_aligned_sized_) return;
+    for (std::size_t alignment = 1; alignment <= mib; alignment *= 2)
+        for (const std::size_t bytes : edge_sizes()) {
+            CAPTURE(alignment);
+            CAPTURE(bytes);
+            void* p = aligned_alloc(alignment, bytes);
+            const auto freed = with_errno([&] { return free_aligned_sized_(p, alignment, bytes), 0; });
+            CHECK(freed.error == untouched);
+        }
+    free_aligned_sized_(nullptr, 64, 100);
+}

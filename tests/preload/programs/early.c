@@ -1,0 +1,20 @@
+// Frees what a preloaded library (early_library.c) took in its constructor, maybe before the preloaded malloc had its
+// own.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(void) {
+    void** blocks = dlsym(RTLD_DEFAULT, "early_blocks");
+    if (!blocks) {
+        fputs("not so: the library is preloaded\n", stderr);
+        return 1;
+    }
+    for (; *blocks; ++blocks) {
+        *blocks = realloc(*blocks, 5000);
+        free(*blocks);
+        *blocks = malloc(200);
+    }
+    return 0;  // and the library's destructor frees the rest
+}

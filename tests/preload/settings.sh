@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# What the environment says of the shim, and what the shim says of that.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# warns VARIABLE VALUE PATTERN: a program run so writes one line to stderr, which the pattern fits, and goes on.
+warns() {
+    local variable=$1 value=$2 pattern=$3 out
+    out=$(env "$variable=$value" LD_PRELOAD="$SHIM" printf 'goes on' 2>err) || fail "the program ends well"
+    [[ $out == "goes on" ]] || fail "the program goes on with $variable=$value"
+    [[ $(wc -l <err) == 1 ]] || fail "$variable=$value costs one line; it said: $(cat err)"
+    grep -qE -- "^tidepool: $pattern" err || fail "$variable=$value: says 'tidepool: $pattern'; it said: $(cat err)"
+}
+
+# accepts SETTING...: with that in the environment nothing is said.
+accepts() {
+    env "$@" LD_PRELOAD="$SHIM" true 2>err || fail "the program ends well with $*"
+    [[ ! -s err ]] || fail "$* is accepted; it said: $(cat err)"
+}
+
+right_values_are_accepted() { # what is allowed is taken without a word
+    accepts TIDEPOOL_DECAY_MS=0
+    accepts TIDEPOOL_DECAY_MS=86400000
+    accepts TIDEPOOL_LOCAL_BYTES=0
+    accepts TIDEPOOL_LOCAL_BYTES=100000000
+    accepts TIDEPOOL_IGNORE_SIZE=1 TIDEPOOL_BACKGROUND=1 TIDEPOOL_STATS=0
+    accepts TIDEPOOL_IGNORE_SIZE=0 TIDEPOOL_BACKGROUND=0
+    accepts TIDEPOOL_OPTIONS=decay_ms=10,local_bytes=65536,ignore_size=1,background=1,stats=0
+    accepts TIDEPOOL_OPTIONS=
+    accepts TIDEPOOL_OPTIONS=decay_ms=5 TIDEPOOL_DECAY_MS=10
+}
+
+wrong_values_cost_a_line() { # a wrong value is named, with what is allowed and what holds instead, once
+    warns TIDEPOOL_DECAY_MS abc 'TIDEPOOL_DECAY_MS=abc: allowed is 0 to 86400000; using 1000$'
+    warns TIDEPOOL_DECAY_MS -1 'TIDEPOOL_DECAY_MS=-1: '
+    warns TIDEPOOL_DECAY_MS 86400001 'TIDEPOOL_DECAY_MS=86400001: '
+    warns TIDEPOOL_DECAY_MS 99999999999999999999999 'TIDEPOOL_DECAY_MS=99999999999999999999999: '
+    warns TIDEPOOL_DECAY_MS 10ms 'TIDEPOOL_DECAY_MS=10ms: '
+    warns TIDEPOOL_DECAY_MS '' 'TIDEPOOL_DECAY_MS=: '
+    warns TIDEPOOL_LOCAL_BYTES -5 'TIDEPOOL_LOCAL_BYTES=-5: '
+    warns TIDEPOOL_LOCAL_BYTES 1k 'TIDEPOOL_LOCAL_BYTES=1k: '
+    warns TIDEPOOL_IGNORE_SIZE 2 'TIDEPOOL_IGNORE_SIZE=2: .*using 0'
+    warns TIDEPOOL_IGNORE_SIZE yes 'TIDEPOOL_IGNORE_SIZE=yes: .*using 0'
+    warns TIDEPOOL_BACKGROUND on 'TIDEPOOL_BACKGROUND=on: .*using 0'
+    warns TIDEPOOL_STATS 2 'TIDEPOOL_STATS=2: '
+    warns TIDEPOOL_STATS file.txt 'TIDEPOOL_STATS=file\.txt: '
+}
+
+wrong_options_cost_a_line() { # the same in TIDEPOOL_OPTIONS; what is right beside it holds
+    warns TIDEPOOL_OPTIONS decay_ms=abc '.*decay_ms=abc.*using 1000'
+    warns TIDEPOOL_OPTIONS no_such_name=1 '.*no_such_name'
+    warns TIDEPOOL_OPTIONS decay_ms '.*decay_ms'
+    warns TIDEPOOL_OPTIONS background=1,colour=blue,ignore_size=1 '.*colour'
+}
+
+wrong_names_cost_a_line() { # a variable that looks like ours and is not is named
+    warns TIDEPOOL_DECAY 5 'TIDEPOOL_DECAY'
+    warns TIDEPOOL_NO_SUCH_NAME 1 'TIDEPOOL_NO_SUCH_NAME'
+}
+
+stats_at_exit() { # TIDEPOOL_STATS=1 prints lines, TIDEPOOL_STATS=FILE.json writes JSON, for each process with %p
+    TIDEPOOL_STATS=1 with_shim true 2>err || fail "the program ends well"
+    grep -qE '^refills +[0-9]+ +calls +[a-z]' err || fail "statistics are lines of name, value, unit, meaning: $(cat err)"
+    TIDEPOOL_STATS=$PWD/%p.json with_shim perl -e 'system("ls / >/dev/null"); exit 4'
+    [[ $? == 4 ]] || fail "the exit status is the program's"
+    [[ $(ls ./*.json | wc -l) == 2 ]] || fail "the program and its child each write a file: $(ls)"
+    python3 - <<'END' || fail "the files are JSON with the names of the counters"
+import glob, json
+for name in glob.glob("*.json"):
+    found = json.load(open(name))
+    assert found["refilled_blocks"] > 0 and "bytes_in_use" in found, found
+END
+    TIDEPOOL_STATS=$PWD/no/such/folder/file.json with_shim true 2>err || fail "the program ends well"
+    [[ $(wc -l <err) -le 1 ]] || fail "a file that cannot be written costs a line at most: $(cat err)"
+}
+
+wrong_sizes_are_told_of() { # sized delete with a wrong size ends the program with a message that names the size class
+    local status=0
+    ulimit -c 0
+    with_shim "$BUILD/bin/tidepool-preload-wrong_size" >out 2>err || status=$?
+    ((status == 134)) || fail "the program is aborted; it ended with $status, saying: $(cat out err)"
+    grep -qE 'wrong size: .* size class [0-9]+ \([0-9]+ B\)' err || fail "the message names the size class: $(cat err)"
+    TIDEPOOL_IGNORE_SIZE=1 with_shim "$BUILD/bin/tidepool-preload-wrong_size" >out 2>err || fail "sizes are ignored: $(cat err)"
+    [[ $(cat out) == "done" && ! -s err ]] || fail "the program comes to its end and nothing is said"
+}
+
+set_user_id_programs() { # a set-user-id program writes no file, whatever its caller has set
+    ((EUID == 0)) || skip "only root can make a program another user's"
+    # The loader ignores LD_PRELOAD there, so this program is linked to the shim; it must find it where anybody can.
+    mkdir -m 777 open && chmod 755 .
+    cp "$SHIM" open && cp "$BUILD/bin/tidepool-preload-linked" open/program
+    chown 65534:65534 open/program && chmod 755 open/libtidepool_malloc.so && chmod 6755 open/program
+    local said
+    said=$(TIDEPOOL_STATS=$PWD/open/stats.json open/program 2>err) || skip "it does not start: $(head -n 1 err)"
+    [[ $said == secure ]] || skip "set-user-id has no effect here"
+    [[ ! -e open/stats.json ]] || fail "no file is written"
+    chown 0:0 open/program && chmod 755 open/program
+    TIDEPOOL_STATS=$PWD/open/stats.json open/program && [[ -s open/stats.json ]] || fail "otherwise it is"
+}
+
+run_test "$@"

@@ -1,0 +1,115 @@
+#include "idle_spans.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "counting_upstream.hpp"
+
+namespace detail = tidepool::detail;
+
+namespace {
+
+constexpr std::size_t small = 64U << 10, large = 256U << 10;
+
+struct kit {
+    explicit kit(std::size_t bytes_max = 64U << 20) : below(tidepool::upstream(books)), idle(below, records, bytes_max) {}
+
+    std::vector<void*> take(std::size_t count, std::size_t bytes = small) {
+        std::vector<void*> out;
+        for (std::size_t i = 0; i < count; ++i) out.push_back(idle.take(bytes, false));
+        return out;
+    }
+    void keep(const std::vector<void*>& all, std::size_t bytes = small) {
+        for (void* each : all) idle.keep(each, bytes);
+    }
+    void tick() {
+        idle.age();
+        idle.give_due(1000);
+    }
+
+    support::counting_upstream books;
+    detail::metered_upstream below;
+    detail::arena records;
+    detail::idle_spans idle;
+};
+
+}  // namespace
+
+TEST_CASE("an idle span is what the next request for its size gets, the newest first") {
+    kit k;
+    const auto held = k.take(3);
+    const auto wide = k.take(1, large);
+    k.keep(held);
+    k.keep(wide, large);
+    CHECK(k.idle.bytes() == 3 * small + large);
+    CHECK(k.take(1, large) == wide);
+    CHECK(k.take(3) == std::vector<void*>(held.rbegin(), held.rend()));
+    CHECK(k.idle.bytes() == 0);
+    CHECK(k.books.counted().bytes_live() == 3 * small + large);
+    k.keep(held);
+    k.keep(wide, large);
+    CHECK(k.idle.shrink(0) == 3 * small + large);
+    CHECK(k.books.balanced());
+}
+
+TEST_CASE("what a whole tick did not need leaves with it, the oldest first") {
+    kit k;
+    const auto held = k.take(10);
+    k.keep(held);
+    k.tick();
+    CHECK(k.idle.bytes() == 10 * small);  // they came after the tick before
+    const auto used = k.take(4);
+    k.keep(used);
+    k.tick();
+    CHECK(k.idle.bytes() == 4 * small);
+    CHECK(k.take(4) == std::vector<void*>(held.begin() + 6, held.end()));  // put back newest first
+    k.keep(used);
+    k.tick();
+    k.tick();
+    CHECK(k.idle.bytes() == 0);
+    CHECK(k.books.balanced());
+}
+
+TEST_CASE("what is due leaves in slices, and what is taken meanwhile stays") {
+    kit k;
+    k.keep(k.take(10));
+    k.idle.age();
+    k.idle.age();
+    CHECK(k.idle.give_due(3) == 3 * small);
+    const auto used = k.take(5);
+    CHECK(k.idle.give_due(100) == 2 * small);
+    CHECK(k.idle.give_due(100) == 0);
+    k.keep(used);
+    CHECK(k.idle.give_due(100) == 0);
+    CHECK(k.idle.shrink(2 * small) == 3 * small);
+    CHECK(k.idle.bytes() == 2 * small);
+    CHECK(k.idle.shrink(0) == 2 * small);
+    CHECK(k.books.balanced());
+}
+
+TEST_CASE("a span whose blocks decayed is due at once, and is still to be had until it goes") {
+    kit k;
+    const auto held = k.take(4);
+    k.keep({held[0]});
+    for (std::size_t i = 1; i < 4; ++i) k.idle.keep_until_due(held[i], small);
+    CHECK(k.idle.due() == 3);
+    CHECK(k.take(2) == std::vector<void*>{held[0], held[1]});  // the oldest are the last to be taken
+    CHECK(k.idle.due() == 2);
+    CHECK(k.idle.give_due(100) == 2 * small);
+    CHECK(k.idle.bytes() == 0);
+    k.keep({held[0], held[1]});
+    CHECK(k.idle.due() == 0);
+    k.idle.shrink(0);
+    CHECK(k.books.balanced());
+}
+
+TEST_CASE("no more is kept than may be") {
+    kit k(3 * small);
+    k.keep(k.take(5));
+    CHECK(k.idle.bytes() == 3 * small);
+    CHECK(k.books.counted().bytes_live() == 3 * small);
+    k.idle.shrink(0);
+    CHECK(k.books.balanced());
+}
