@@ -156,7 +156,7 @@ private:
     shelf& shelf_of(std::size_t bytes) noexcept {
         shelf* s = shelves_.data();
         while (s->span_bytes != bytes && s->span_bytes != 0) ++s;
-        s->span_bytes = bytes;
+        if (s->span_bytes == 0) s->span_bytes = bytes;  // once: it is read without the lock, too
         return *s;
     }
 
