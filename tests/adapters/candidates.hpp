@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "scale.hpp"
+
 #include <tidepool/adaptors.hpp>
 #include <tidepool/options.hpp>
 #include <tidepool/upstream.hpp>
@@ -22,6 +24,10 @@
 #endif
 
 namespace adapters {
+
+// mimalloc and jemalloc are not instrumented: ThreadSanitizer does not see that memory which one thread frees and another
+// is given has passed through their locks, and reports the two owners' writes. So no block of theirs changes threads there.
+inline constexpr bool threads_can_be_watched = !support::under_tsan;
 
 struct candidate {
     std::string name;

@@ -28,10 +28,8 @@ using adapters::hand_ticked;
 
 constexpr std::array both_sources{tidepool::block_source::spans, tidepool::block_source::direct};
 
-// mimalloc and jemalloc are not instrumented: ThreadSanitizer does not see that memory which one thread frees and another
-// is given has passed through their locks, and reports the two owners' writes. So no block of theirs changes threads there.
 bool may_change_threads(const candidate& each) {
-    return !each.one_thread && (!support::under_tsan || each.name.find("malloc") == std::string::npos);
+    return !each.one_thread && (adapters::threads_can_be_watched || each.name.find("malloc") == std::string::npos);
 }
 
 bool aligned(const void* p, std::size_t alignment) { return reinterpret_cast<std::uintptr_t>(p) % alignment == 0; }

@@ -139,7 +139,7 @@ TEST_CASE("mimalloc: the version that these tests ran with") {
     CHECK(std::string(tidepool::mimalloc_upstream().name()).find("mimalloc ") == 0);
 }
 
-TEST_CASE("mimalloc: thousands of threads that allocate and exit leave nothing behind") {
+TEST_CASE("mimalloc: thousands of threads that allocate and exit leave nothing behind" * doctest::skip(!adapters::threads_can_be_watched)) {
     threads_leave_nothing(tidepool::mimalloc_upstream(), *tidepool::mimalloc_resource());
 }
 
@@ -210,7 +210,7 @@ TEST_CASE("jemalloc: the version that these tests ran with, and its heartbeat") 
     if (name.find(" 5.3.0 ") != std::string::npos) CHECK(name.find("(heartbeat: activity callback)") != std::string::npos);
 }
 
-TEST_CASE("jemalloc: threads that allocate and exit leave nothing behind") {
+TEST_CASE("jemalloc: thousands of threads that allocate and exit leave nothing behind" * doctest::skip(!adapters::threads_can_be_watched)) {
     threads_leave_nothing(tidepool::jemalloc_upstream(), *tidepool::jemalloc_resource());
 }
 
@@ -304,7 +304,8 @@ TEST_CASE("jemalloc: its memory is its own, and it says so") {
 
 #if defined(TIDEPOOL_TESTS_MIMALLOC) && defined(TIDEPOOL_TESTS_JEMALLOC)
 
-TEST_CASE("mimalloc and jemalloc serve pools side by side, one above the other, and age them all") {
+TEST_CASE("mimalloc and jemalloc serve pools side by side, one above the other, and age them all" *
+          doctest::skip(!adapters::threads_can_be_watched)) {
     tidepool::counting_upstream mi_books(tidepool::mimalloc_upstream()), je_books(tidepool::jemalloc_upstream());
     {
         tidepool::pool_resource over_mi({.decay_interval = 1ms}, mi_books), over_je({.decay_interval = 1ms}, je_books);
