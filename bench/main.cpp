@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
     app.add_option("--json", how.json_file, "Also write the results to this file")->type_name("FILE");
     app.add_option("--only", how.only, "Only what matches in \"BENCH/THREADS WHO\"; see --list")->type_name("REGEX");
     app.add_option("--rounds", how.rounds, "Rounds of each bench")->check(CLI::Range(1, 100000));
-    app.add_flag("--quick", how.quick, "Less input, fewer and shorter rounds: under a minute");
+    app.add_flag("--quick", how.quick, "Less input, fewer and shorter rounds: three minutes");
     app.add_flag("--peers", how.peers, "Run the real programs on mimalloc, jemalloc and tcmalloc, too");
     app.add_flag("--list", how.list, "Say what there is and stop");
     CLI11_PARSE(app, argc, argv);

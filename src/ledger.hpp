@@ -2,6 +2,7 @@
 // the call that does it. Any thread.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -17,12 +18,17 @@ class ledger {
 public:
     explicit ledger(block_sizes sizes) noexcept : sizes_(sizes) {}
 
-    // The program takes a block. One that finds no memory for its line is not watched.
-    void out(const void* block, std::uint32_t size_class) noexcept { book_.set(block, {size_class, true}); }
+    // The program takes a block. One that finds no memory for its line is not watched, and from then on a block without
+    // a line is let pass.
+    void out(const void* block, std::uint32_t size_class) noexcept {
+        // Relaxed: whoever frees the block has it from whoever took it, and so sees what was written before.
+        if (!book_.set(block, {size_class, true})) complete_.store(false, std::memory_order_relaxed);
+    }
 
     // The program gives a block back. Ends the program where it may not.
     void in(const void* block, std::uint32_t size_class) noexcept {
         book_.update(block, [&](line* found) {
+            if (!found && !complete_.load(std::memory_order_relaxed)) return;
             if (!found)
                 stop_with("foreign pointer %p freed into size class %u (%zu B): this pool never gave it", block, size_class,
                           sizes_[size_class]);
@@ -55,6 +61,7 @@ private:
 
     const block_sizes sizes_;
     address_table<line> book_;
+    std::atomic<bool> complete_{true};  // written by any thread that takes a block, read by those that free one
 };
 
 }  // namespace tidepool::inline TIDEPOOL_ABI::detail

@@ -24,7 +24,6 @@ constexpr std::uint32_t exchanges_per_look = 16;    // magazine exchanges of a t
 constexpr std::size_t slices = 64;                  // an exchange hands down this part of what a tick has left,
 constexpr std::size_t slice_blocks = 256;           // ... and this many blocks
 constexpr std::size_t slice_spans = 2;              // ... and spans where they were few
-constexpr std::size_t idle_bytes_max = 64U << 20;    // of idle spans; none where nothing would age them
 constexpr std::size_t everything = static_cast<std::size_t>(-1);
 constexpr std::uint32_t refill_first = 16;          // blocks; doubles with each refill up to a magazine
 constexpr std::uint32_t chain_slots_max = 1U << 20;
@@ -76,7 +75,7 @@ pool::pool(const pool_plan& plan, const upstream& below, std::in_place_type_t<Ki
 
 pool::pool(const pool_plan& plan, const upstream& below, from_spans) noexcept
     : pool(plan, below, std::in_place_type<spans>, plan.sizes, below_, records_,
-           plan.decay_interval == plan.decay_interval.zero() ? 0 : idle_bytes_max, plan.stranger) {}
+           plan.decay_interval == plan.decay_interval.zero() ? 0 : plan.idle_bytes_max, plan.stranger) {}
 
 pool::pool(const pool_plan& plan, const upstream& below, from_direct) noexcept
     : pool(plan, below, std::in_place_type<direct>, plan.sizes, below_) {}

@@ -64,6 +64,7 @@ struct pool_plan {
     std::chrono::nanoseconds decay_interval;
     std::uint32_t index_wanted = no_index;
     std::size_t private_bytes_max = static_cast<std::size_t>(-1);  // of blocks in a local's private magazines
+    std::size_t idle_bytes_max = std::size_t{128} << 20;           // of idle spans; none where nothing would age them
     stranger_handler stranger = nullptr;
 };
 

@@ -133,11 +133,13 @@ void spans::retire_record(shelf& s, span* record) noexcept {
     s.unused = record;
 }
 
-// Whether the block lies in no span of ours. `in` is where to look first and becomes the span found. Ends the program where
-// the block's class is another: going on would corrupt the pool.
+bool spans::lies_in(const shelf& s, const span& in, const void* block) noexcept {
+    return static_cast<std::size_t>(static_cast<const std::byte*>(block) - in.base) < s.shape.span_bytes;
+}
+
+// Whether the block lies in no span of ours; `in` becomes the span found. Ends the program where the block's class is
+// another: going on would corrupt the pool.
 bool spans::is_strange(const shelf& s, span*& in, std::uint32_t size_class, const void* block) const noexcept {
-    const auto* p = static_cast<const std::byte*>(block);
-    if (in && p >= in->base && p < in->base + s.shape.span_bytes) return false;
     in = page_map::find(block);
     if (!in || in->home_of != this) return true;
     if (in->size_class != size_class)
@@ -164,27 +166,19 @@ void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count, bo
     std::size_t strangers = 0;
     {
         std::scoped_lock hold(s.lock);
-        span* in = nullptr;
-        for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t i = 0; i < count;) {
+            span* in = nullptr;
             if (is_strange(s, in, size_class, blocks[i])) {
-                in = nullptr;
-                std::swap(blocks[strangers++], blocks[i]);
+                std::swap(blocks[strangers++], blocks[i++]);
                 continue;
             }
-            const std::uint32_t index = number_of(s, *in, size_class, blocks[i]);
-            std::uint64_t& word = in->bits()[index / word_bits];
-            const std::uint64_t bit = std::uint64_t{1} << index % word_bits;
-            if (word & bit)
-                stop_with("double free of %p: size class %u (%zu B)", blocks[i], size_class, s.block_bytes);
-            word |= bit;
-            if (in->home++ == 0) open_links::push(s.open, in);
+            i += take_home(s, *in, size_class, blocks + i, count - i);
             if (in->home < s.shape.blocks) continue;
             open_links::remove(s.open, in);
             all_links::remove(s.all, in);
             s.spans.fetch_sub(1, std::memory_order_relaxed);
             in->all_next = gone;
             gone = in;
-            in = nullptr;
         }
     }
     while (gone) {
@@ -197,6 +191,30 @@ void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count, bo
         gone = next;
     }
     meet_strangers(size_class, blocks, strangers);
+}
+
+// Under the lock. Marks the blocks home, as far as they lie in this span one after the other; the first one does. Returns
+// how many. The word of bits at hand is kept out of memory, since neighbours tend to come home together.
+std::size_t spans::take_home(shelf& s, span& in, std::uint32_t size_class, void** blocks, std::size_t count) noexcept {
+    std::size_t done = 0;
+    std::uint32_t at = 0;
+    std::uint64_t word = in.bits()[0];
+    for (; done < count && lies_in(s, in, blocks[done]); ++done) {
+        const std::uint32_t index = number_of(s, in, size_class, blocks[done]);
+        if (index / word_bits != at) {
+            in.bits()[at] = word;
+            at = index / word_bits;
+            word = in.bits()[at];
+        }
+        const std::uint64_t bit = std::uint64_t{1} << index % word_bits;
+        if (word & bit)
+            stop_with("double free of %p: size class %u (%zu B)", blocks[done], size_class, s.block_bytes);
+        word |= bit;
+    }
+    in.bits()[at] = word;
+    if (in.home == 0) open_links::push(s.open, &in);
+    in.home += static_cast<std::uint32_t>(done);
+    return done;
 }
 
 void spans::meet_strangers(std::uint32_t size_class, void** blocks, std::size_t count) const noexcept {

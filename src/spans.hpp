@@ -102,6 +102,8 @@ private:
     span* new_span(shelf& s, std::uint32_t size_class) noexcept;
     span* unused_record(shelf& s) noexcept;
     void retire_record(shelf& s, span* record) noexcept;
+    std::size_t take_home(shelf& s, span& in, std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
+    static bool lies_in(const shelf& s, const span& in, const void* block) noexcept;
     bool is_strange(const shelf& s, span*& in, std::uint32_t size_class, const void* block) const noexcept;
     std::uint32_t number_of(const shelf& s, const span& in, std::uint32_t size_class, const void* block) const noexcept;
     void meet_strangers(std::uint32_t size_class, void** blocks, std::size_t count) const noexcept;

@@ -13,6 +13,7 @@ namespace tidepool::inline TIDEPOOL_ABI::preload {
 #define TIDEPOOL_PRELOAD_SETTINGS(X)                                                                                \
     X(decay_ms, 1000, 0, 86'400'000, "age of a tick in milliseconds; 0: only by malloc_trim()")                     \
     X(local_bytes, 262'144, 0, LONG_MAX, "idle bytes of a thread beyond its magazines, which hold up to 768 KiB")   \
+    X(idle_bytes, 134'217'728, 0, LONG_MAX, "memory without a block in use that is kept for two ticks at most")     \
     X(ignore_size, 0, 0, 1, "1: sized delete looks the block up instead of taking the program's word for its size") \
     X(background, 0, 0, 1, "1: a thread of its own ticks, so that an idle process gives memory back, too")
 

@@ -117,6 +117,7 @@ pool* build() noexcept {
                          .decay_interval = std::chrono::milliseconds(current.decay_ms),
                          .index_wanted = shim_index,
                          .private_bytes_max = private_bytes_max,
+                         .idle_bytes_max = static_cast<std::size_t>(current.idle_bytes),
                          .stranger = below::free};
     pool* fresh = ::new (place) pool(plan, below::spans(), pool::from_spans{});
     ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);

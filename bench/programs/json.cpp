@@ -1,10 +1,10 @@
 // python3 parsing and writing JSON in threads, one document after the other.
-#include <fmt/format.h>
 #include <fstream>
+
 #include <nlohmann/json.hpp>
-#include <string_view>
 
 #include "programs/programs.hpp"
+#include "support/child.hpp"
 #include "support/command.hpp"
 #include "support/dice.hpp"
 
@@ -42,7 +42,10 @@ nlohmann::json document(std::size_t records) {
 real_program json_in_threads() {
     return {"run-json", 2, false, [](const std::filesystem::path& folder, bool quick) {
                 const std::string input = folder / "input.json";
-                std::ofstream(input) << document(quick ? 1000 : 5000);
+                in_child([&] {
+                    std::ofstream(input) << document(quick ? 1000 : 6000);
+                    return nlohmann::json();
+                });
                 return [=](const std::string& preload) {
                     const std::string script = TIDEPOOL_SOURCE_DIR "/bench/programs/json_threads.py";
                     const finished r = run({{"/usr/bin/python3", "-I", script, input, "2", "3"}, preload});

@@ -21,7 +21,8 @@ struct real_program {
     std::string name;
     unsigned threads;
     bool brings_its_own;  // linked to a malloc other than libc's: also run with nothing preloaded
-    // Makes the input in the folder, and returns what runs the program there with a library preloaded.
+    // Makes the input in the folder, in a child: a program's peak is never less than what this process holds when it
+    // starts it. Returns what runs the program there with a library preloaded.
     std::function<std::function<program_run(const std::string& preload)>(const std::filesystem::path& folder,
                                                                          bool quick)>
         prepare;

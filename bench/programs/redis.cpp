@@ -57,9 +57,10 @@ private:
     int fd_;
 };
 
-void await(std::uint16_t port) {
+void await(background& server, std::uint16_t port) {
     for (int tries = 0; tries < 1000; ++tries) {
         if (tcp_socket().connects(port)) return;
+        if (server.has_ended()) server.wait();  // which says how
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     throw std::runtime_error("redis-server does not answer");
@@ -106,7 +107,7 @@ program_run one_run(const std::string& folder, const std::string& preload, unsig
     background server({{"/usr/bin/redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", folder, "--save", "",
                         "--appendonly", "no", "--enable-debug-command", "local"},
                        preload});
-    await(number);
+    await(server, number);
     const finished bench = run(
         {{"/usr/bin/redis-benchmark", "-p", port, "-t", "set,get,incr,lpush,rpush,lpop,sadd,hset,zadd,lrange_100,mset",
           "-n", std::to_string(requests), "-P", "16", "-r", "100000", "-d", "256", "--csv"}});

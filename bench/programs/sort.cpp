@@ -1,10 +1,13 @@
 // sort on the lines of real text: what /usr/include and /usr/share/doc have of it, over and over.
-#include <fmt/format.h>
 #include <fstream>
 #include <stdexcept>
 
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
 #include "index/corpus.hpp"
 #include "programs/programs.hpp"
+#include "support/child.hpp"
 #include "support/command.hpp"
 #include "support/files.hpp"
 
@@ -22,16 +25,18 @@ void write_text(const std::string& to, std::size_t bytes_least) {
 }  // namespace
 
 real_program sort_lines() {
-    return {"run-sort", 2, false, [](const std::filesystem::path& folder, bool quick) {
-                const std::string input = folder / "input.txt", output = folder / "output.txt";
+    return {
+        "run-sort", 2, false, [](const std::filesystem::path& folder, bool quick) {
+            const std::string input = folder / "input.txt", output = folder / "output.txt";
+            in_child([&] {
                 write_text(input, (quick ? 16U : 128U) << 20);
-                return [=](const std::string& preload) {
-                    const finished r = run({{"/usr/bin/sort", "--parallel=2", "-T", input.substr(0, input.rfind('/')),
-                                             "-o", output, input},
-                                            preload});
-                    return program_run{r.wall_ms, r.cpu_ms, r.peak_kib, fmt::format("{:016x}", checksum(output))};
-                };
-            }};
+                return nlohmann::json();
+            });
+            return [=](const std::string& preload) {
+                const finished r = run({{"/usr/bin/sort", "--parallel=2", "-T", folder, "-o", output, input}, preload});
+                return program_run{r.wall_ms, r.cpu_ms, r.peak_kib, fmt::format("{:016x}", checksum(output))};
+            };
+        }};
 }
 
 }  // namespace bench

@@ -33,7 +33,8 @@ public:
     background& operator=(const background&) = delete;
     ~background();
 
-    // Once it ends by itself; as reap().
+    bool has_ended() const;
+    // Until it ends by itself; as reap().
     ended wait();
 
 private:

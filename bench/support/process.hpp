@@ -12,7 +12,7 @@ std::string read_all(int from);
 
 struct ended {
     double cpu_ms;  // user and system, of the child and of those it waited for
-    long peak_kib;  // the most that one of them had resident
+    long peak_kib;  // the most that one of them had resident; what we had at the fork counts, too
 };
 
 // Waits for the child. Throws std::runtime_error, which calls it `what`, unless it exited with status 0.

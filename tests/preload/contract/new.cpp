@@ -47,15 +47,44 @@ void* take(int form, std::size_t bytes, std::align_val_t alignment = std::align_
 // Each form of delete that fits the form of new: plain, sized, nothrow.
 constexpr int endings = 3;
 void give(int form, int ending, void* p, std::size_t bytes, std::align_val_t alignment = std::align_val_t{64}) {
-    const bool array = form / 2 % 2 == 1;
-    if (!is_aligned_form(form)) {
-        if (ending == 0) return array ? ::operator delete[](p) : ::operator delete(p);
-        if (ending == 1) return array ? ::operator delete[](p, bytes) : ::operator delete(p, bytes);
-        return array ? ::operator delete[](p, std::nothrow) : ::operator delete(p, std::nothrow);
+    switch (form / 2 * 3 + ending) {
+        case 0:
+            ::operator delete(p);
+            break;
+        case 1:
+            ::operator delete(p, bytes);
+            break;
+        case 2:
+            ::operator delete(p, std::nothrow);
+            break;
+        case 3:
+            ::operator delete[](p);
+            break;
+        case 4:
+            ::operator delete[](p, bytes);
+            break;
+        case 5:
+            ::operator delete[](p, std::nothrow);
+            break;
+        case 6:
+            ::operator delete(p, alignment);
+            break;
+        case 7:
+            ::operator delete(p, bytes, alignment);
+            break;
+        case 8:
+            ::operator delete(p, alignment, std::nothrow);
+            break;
+        case 9:
+            ::operator delete[](p, alignment);
+            break;
+        case 10:
+            ::operator delete[](p, bytes, alignment);
+            break;
+        default:
+            ::operator delete[](p, alignment, std::nothrow);
+            break;
     }
-    if (ending == 0) return array ? ::operator delete[](p, alignment) : ::operator delete(p, alignment);
-    if (ending == 1) return array ? ::operator delete[](p, bytes, alignment) : ::operator delete(p, bytes, alignment);
-    return array ? ::operator delete[](p, alignment, std::nothrow) : ::operator delete(p, alignment, std::nothrow);
 }
 
 int handler_calls = 0;
