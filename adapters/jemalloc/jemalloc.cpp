@@ -109,6 +109,7 @@ void* allocate_with(std::size_t bytes, int flags) noexcept {
     listen();
     const int saved = errno;
     void* p = flags == 0 ? tidepool_je_malloc(bytes) : tidepool_je_mallocx(bytes, flags);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // where it is named malloc, clang takes it to leave errno alone
     errno = saved;
     return p;
 }

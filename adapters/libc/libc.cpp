@@ -1,4 +1,5 @@
 // The C library as upstream. Any thread; errno is left as it was.
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -22,6 +23,8 @@ struct libc {
             const std::size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
             p = rounded < bytes ? nullptr : std::aligned_alloc(alignment, rounded);
         }
+        // clang takes malloc to leave errno alone and would leave this out.
+        std::atomic_signal_fence(std::memory_order_seq_cst);
         errno = saved;
         return p;
     }
