@@ -30,6 +30,12 @@ public:
         below_.deallocate_batch(bytes, alignment_of(bytes), blocks, count);
     }
 
+    bool release_all() noexcept override {
+        if (!below_.releases()) return false;
+        below_.release_all();
+        return true;
+    }
+
 private:
     // What a block of this size is aligned to in a span (size_classes.hpp, invariant 3): the same requests are served.
     static std::size_t alignment_of(std::size_t bytes) noexcept { return std::min(bytes & -bytes, pooled_alignment_max); }

@@ -94,9 +94,10 @@ public:
         give_back(base, bytes);
     }
 
+    // The memory shall leave the process, whatever the upstream does with it.
     void give_back(void* base, std::size_t bytes) noexcept {
         unpoison(base, bytes);
-        below_.deallocate(base, bytes, page_map::page);
+        below_.give_up(base, bytes, page_map::page);
     }
 
     // A tick: marks what is due to leave.
@@ -155,7 +156,7 @@ private:
     shelf& shelf_of(std::size_t bytes) noexcept {
         shelf* s = shelves_.data();
         while (s->span_bytes != bytes && s->span_bytes != 0) ++s;
-        s->span_bytes = bytes;
+        if (s->span_bytes == 0) s->span_bytes = bytes;  // once: it is read without the lock, too
         return *s;
     }
 

@@ -97,6 +97,11 @@ pool_ptr make_block_pool(std::size_t& block_bytes, std::size_t alignment, pool_o
         refuse("alignment", std::to_string(alignment), "a power of two, 1 to " + std::to_string(pooled_alignment_max));
     const std::size_t step = std::max(alignment, granule);
     block_bytes = (block_bytes + step - 1) & ~(step - 1);
+    if (options.source == block_source::direct) {
+        // What the upstream would give in any case, where it tells.
+        const std::size_t usable = from.good_size(block_bytes) & ~(step - 1);
+        if (usable > block_bytes && usable <= block_bytes_limit) block_bytes = usable;
+    }
     options.largest_required_pool_block = block_bytes;
     return make(plan_for(options, {.count = 1, .only = block_bytes}), options.source, from);
 }
@@ -119,7 +124,7 @@ std::uint32_t pool_index(const pool& engine) noexcept { return engine.index(); }
 std::uint32_t pool_class_count(const pool& engine) noexcept { return engine.class_count(); }
 
 void tick(pool& engine) noexcept { engine.tick_now(); }
-std::size_t trim(pool& engine, std::size_t keep_bytes) noexcept { return engine.trim(keep_bytes); }
+std::size_t trim(pool& engine, std::size_t keep_bytes) noexcept { return engine.trim_and_purge(keep_bytes); }
 tidepool::stats snapshot(pool& engine) noexcept { return engine.snapshot(); }
 void release(pool& engine) noexcept { engine.release(); }
 

@@ -12,6 +12,7 @@
 #include "base/poison.hpp"
 #include "base/thread_slots.hpp"
 #include "chaos.hpp"
+#include "heartbeat.hpp"
 #include "steal.hpp"
 #include "victim.hpp"
 
@@ -462,11 +463,14 @@ void pool::bypass_deallocate(std::uint32_t size_class, void* block) noexcept {
 
 void* pool::allocate_large(std::size_t bytes, std::size_t alignment) noexcept {
     void* p = large_.allocate(bytes, alignment);
-    return p || trim(0) == 0 ? p : large_.allocate(bytes, alignment);  // as refill()
+    if (!p && trim(0) > 0) p = large_.allocate(bytes, alignment);  // as refill()
+    after_upstream_call();
+    return p;
 }
 
 void pool::deallocate_large(void* p, std::size_t bytes, std::size_t alignment) noexcept {
     large_.deallocate(p, bytes, alignment);
+    after_upstream_call();
 }
 
 void pool::created(void* object) noexcept {
@@ -529,6 +533,7 @@ std::size_t pool::drain_outgoing(std::size_t blocks_max) noexcept {
         m->set_count(0);
         d.stock.put(m);
     }
+    if (bytes > 0) purge_owed_.store(true, std::memory_order_relaxed);
     return bytes;
 }
 
@@ -537,16 +542,37 @@ void pool::hand_down_some() noexcept {
     if (const std::uint64_t waiting = outgoing_blocks_.load(std::memory_order_relaxed)) [[unlikely]]
         drain_outgoing(std::max<std::size_t>(slice_blocks, waiting / slices));
     if (const std::size_t due = source_.due()) [[unlikely]]
-        source_.give_due(std::max(slice_spans, due / slices));
+        give_due(std::max(slice_spans, due / slices));
+}
+
+void pool::give_due(std::size_t spans_max) noexcept {
+    if (source_.give_due(spans_max) > 0) purge_owed_.store(true, std::memory_order_relaxed);
+}
+
+// What decays shall really leave: when all that a tick has left is on its way, the upstream is asked for its own purge, once for
+// each tick. What another thread is just handing down may miss it, and is taken by the next one.
+void pool::purge_when_done() noexcept {
+    if (!leaving_.load(std::memory_order_relaxed)) return;
+    if (outgoing_blocks_.load(std::memory_order_relaxed) != 0 || source_.due() != 0) return;
+    leaving_.store(false, std::memory_order_relaxed);
+    if (purge_owed_.exchange(false, std::memory_order_relaxed)) below_.purge();
 }
 
 // ---- decay ---------------------------------------------------------------------------------------------------------
+
+// A heartbeat that came out of our own call has waited for this.
+void pool::after_upstream_call() noexcept {
+    if (heard_heartbeat()) registry::tick_due(coarse_now());
+}
 
 // A thread's share of the pool's upkeep, once an exchange: a slice of what a tick has left, and now and then a look at the
 // clock.
 void pool::after_exchange(local_state& mine) noexcept {
     hand_down_some();
-    if (++mine.exchanges % exchanges_per_look == 0) registry::tick_due(coarse_now());
+    if (++mine.exchanges % exchanges_per_look == 0)
+        registry::tick_due(coarse_now());
+    else
+        after_upstream_call();
 }
 
 // Owner. Makes up for the ticks since the part was rotated last: one as a rule, more where the visitor found the owner
@@ -633,34 +659,61 @@ void pool::perform_tick() noexcept {
     note_peak(cached_bytes_peak_, cached);
 }
 
-void pool::tick_now() noexcept {
-    if (!depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
+// A whole tick, but for handing down.
+void pool::age() noexcept {
     finish_tick();
     source_.age();
     {
         std::scoped_lock hold(visiting_);
         perform_tick();
     }
+    leaving_.store(true, std::memory_order_relaxed);
+}
+
+void pool::tick_now() noexcept {
+    if (!depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
+    age();
     finish_tick();
 }
 
 void pool::finish_tick() noexcept {
     if (!depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
     drain_outgoing(everything);
-    source_.give_due(everything);
+    give_due(everything);
+    purge_when_done();
 }
 
-// By a thread that came for a block: it hands down a slice, and later exchanges the rest. What they leave is handed down
-// before the next tick begins, so nothing is older than two ticks. Of several threads that come at once, one performs it.
-void pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
-    if (!decay_.claim(now) || !depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
-    finish_tick();
-    source_.age();
-    {
-        std::scoped_lock hold(visiting_);
-        perform_tick();
-    }
+// By a thread that came for a block, of this pool or of another one, or by a heartbeat: it hands down a slice, and later
+// looks at the clock the rest. What they leave is handed down before the next tick begins, so nothing is older than two
+// ticks. Of several threads that come at once, one performs it.
+bool pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
+    const bool mine = decay_.claim(now);
+    if (!depots_.load(std::memory_order_acquire)) return false;  // partner: set_up()
+    if (!mine && !leaving_.load(std::memory_order_relaxed)) return false;
+    if (mine) age();
     hand_down_some();
+    purge_when_done();
+    return true;
+}
+
+std::chrono::nanoseconds pool::due() const noexcept {
+    return leaving_.load(std::memory_order_relaxed) ? std::chrono::nanoseconds::min() : decay_.due();
+}
+
+// Objects end by the program's own code, which cannot be run in the midst of anybody's allocation.
+bool pool::leaf() const noexcept { return !std::holds_alternative<objects>(any_source_) && below_.leaf(); }
+
+// The purge is left to the next tick: memory that is wanted at once need not leave the process.
+void pool::relieve(const void* allocator, relief how) noexcept {
+    if (!below_.stands_on(allocator) || !depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
+    if (how == relief::trim) {
+        trim(0);
+        return;
+    }
+    age();
+    drain_outgoing(everything);
+    give_due(everything);
+    leaving_.store(false, std::memory_order_relaxed);
 }
 
 // Under the registry's lock. The exiting owner hands its own magazines to its chain, where all can take them at once, and
@@ -785,6 +838,16 @@ std::uint64_t pool::count_cached(std::uint64_t* blocks_by_class, std::uint64_t& 
     return bytes;
 }
 
+// For the program, which wants to see the memory gone.
+std::size_t pool::trim_and_purge(std::size_t keep_bytes) noexcept {
+    const std::size_t bytes = trim(keep_bytes);
+    if (bytes > 0) {
+        purge_owed_.store(false, std::memory_order_relaxed);
+        below_.purge();
+    }
+    return bytes;
+}
+
 // Oldest first: victims, then chains, then the threads' own magazines.
 std::size_t pool::trim(std::size_t keep_bytes) noexcept {
     if (!depots_.load(std::memory_order_acquire)) return 0;  // partner: set_up()
@@ -837,9 +900,10 @@ void pool::release() noexcept {
             }
         });
     }
+    if constexpr (poisoning) drain_outgoing(everything);  // or idle blocks would go back poisoned
     if (!source_.release_all()) {
         drain_outgoing(everything);
-        source_.give_due(everything);
+        give_due(everything);
         return;
     }
     outgoing_blocks_.store(0, std::memory_order_relaxed);

@@ -89,6 +89,7 @@ public:
     void deallocate_large(void* p, std::size_t bytes, std::size_t alignment) noexcept;
 
     std::size_t trim(std::size_t keep_bytes) noexcept;
+    std::size_t trim_and_purge(std::size_t keep_bytes) noexcept;
     void release() noexcept;
     tidepool::stats snapshot() noexcept;
 
@@ -96,10 +97,13 @@ public:
     void destroyed(void* object) noexcept;
 
     void tick_now() noexcept override;
-    void tick_if_due(std::chrono::nanoseconds now) noexcept override;
+    // True where there was something to do.
+    bool tick_if_due(std::chrono::nanoseconds now) noexcept override;
     // Hands down all that the last tick has left for others to hand down.
     void finish_tick() noexcept;
-    std::chrono::nanoseconds due() const noexcept override { return decay_.due(); }
+    std::chrono::nanoseconds due() const noexcept override;
+    bool leaf() const noexcept override;
+    void relieve(const void* allocator, relief how) noexcept override;
     void thread_exits(thread_slot& slot) noexcept override;
     void before_fork() noexcept override;
     void after_fork_in_parent() noexcept override;
@@ -137,6 +141,7 @@ private:
     void* bypass_allocate(std::uint32_t size_class) noexcept;
     void bypass_deallocate(std::uint32_t size_class, void* block) noexcept;
     void after_exchange(local_state& mine) noexcept;
+    static void after_upstream_call() noexcept;
 
     // Traffic with the source, with the books kept.
     std::size_t get_blocks(std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
@@ -144,6 +149,8 @@ private:
     void send_down(magazine* m) noexcept;
     std::size_t drain_outgoing(std::size_t blocks_max) noexcept;
     void hand_down_some() noexcept;
+    void give_due(std::size_t spans_max) noexcept;
+    void purge_when_done() noexcept;
 
     // The parts of threads.
     bool set_up() noexcept;
@@ -159,6 +166,7 @@ private:
     template <class Look>
     void for_parts(Look look) noexcept;
     void perform_tick() noexcept;
+    void age() noexcept;
     void unload_to_chain(local_state& part) noexcept;
     void stop_all() noexcept;
     void lock_mechanisms() noexcept;
@@ -187,6 +195,8 @@ private:
     std::atomic<std::uint64_t> epoch_{0};  // ticks so far; written under visiting_
     shared_magazine_list outgoing_;        // magazines on their way down
     std::atomic<std::uint64_t> outgoing_blocks_{0};  // in them; relaxed: how much there is to do
+    std::atomic<bool> leaving_{false};     // a tick has left something to hand down, or to purge; relaxed, as the next: a flag
+    std::atomic<bool> purge_owed_{false};  // something was handed down since the upstream's last purge
 
     // Relaxed: sums and peaks.
     std::atomic<std::uint64_t> bypasses_{0};

@@ -17,13 +17,16 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 struct registry_state {
     using time = std::chrono::nanoseconds;
 
-    sleeping_lock lock;                   // guards all below but `earliest`
+    sleeping_lock lock;                   // guards what follows, but for the last three
     registrant* first = nullptr;
     registrant* last = nullptr;
     std::uint64_t ids = 0;
     std::uint64_t indices = 1 | 2;        // taken places: no_index, and the default pool's
-    // When to look at the registrants again. Relaxed: a stale value makes a look early or late by one exchange.
+    spin_lock ticking;                    // held by tick_due() from end to end; only ever tried
+    // When to look at the registrants again: at all, and at the leaves. Relaxed: a stale value makes a look early or late by
+    // one exchange.
     std::atomic<time::rep> earliest{time::max().count()};
+    std::atomic<time::rep> earliest_leaf{time::max().count()};
 
     void thread_exits(thread_slot& slot) noexcept {
         std::scoped_lock hold(lock);
@@ -35,7 +38,14 @@ struct registry_state {
         r.previous_ = last;
         (last ? last->next_ : first) = &r;
         last = &r;
-        earliest.store(std::min(earliest.load(std::memory_order_relaxed), r.due().count()), std::memory_order_relaxed);
+        look_at(earliest, r.due());
+        if (r.leaf()) look_at(earliest_leaf, r.due());
+    }
+
+    // Under the lock: not later than `due`.
+    static void look_at(std::atomic<time::rep>& earliest_of, time due) noexcept {
+        if (due.count() < earliest_of.load(std::memory_order_relaxed))
+            earliest_of.store(due.count(), std::memory_order_relaxed);
     }
 
     void leave(registrant& r) noexcept {
@@ -81,6 +91,9 @@ struct registry_state {
     void after_fork_in_child() noexcept {
         handshake::after_fork_in_child();
         thread_slots::after_fork_in_child();
+        ticking.unlock();  // one of them may have been at it
+        earliest.store(time::min().count(), std::memory_order_relaxed);
+        earliest_leaf.store(time::min().count(), std::memory_order_relaxed);
         for (registrant* r = first; r; r = r->next_) {
             r->visits_ = 0;
             r->after_fork_in_child();
@@ -133,19 +146,30 @@ void tick_all() noexcept {
     state().for_each([](registrant& r) { r.tick_now(); });
 }
 
-void tick_due(std::chrono::nanoseconds now) noexcept {
+bool tick_due(std::chrono::nanoseconds now, which those) noexcept {
     registry_state& all = state();
-    if (now.count() < all.earliest.load(std::memory_order_relaxed)) return;
-    // Whoever joins from here on lowers `earliest` again.
-    all.earliest.store(registry_state::time::max().count(), std::memory_order_relaxed);
+    std::atomic<registry_state::time::rep>& earliest = those == which::all ? all.earliest : all.earliest_leaf;
+    if (now.count() < earliest.load(std::memory_order_relaxed)) return false;
+    if (!all.ticking.try_lock()) return false;
+    // Whoever joins from here on lowers it again.
+    earliest.store(registry_state::time::max().count(), std::memory_order_relaxed);
     auto next = registry_state::time::max();
+    bool worked = false;
     all.for_each([&](registrant& r) {
-        r.tick_if_due(now);
+        if (those == which::leaves && !r.leaf()) return;
+        if (r.tick_if_due(now)) worked = true;
         next = std::min(next, r.due());
     });
-    std::scoped_lock hold(all.lock);
-    if (next.count() < all.earliest.load(std::memory_order_relaxed))
-        all.earliest.store(next.count(), std::memory_order_relaxed);
+    {
+        std::scoped_lock hold(all.lock);
+        registry_state::look_at(earliest, next);
+    }
+    all.ticking.unlock();
+    return worked;
+}
+
+void relieve(const void* allocator, relief how) noexcept {
+    state().for_each([&](registrant& r) { r.relieve(allocator, how); });
 }
 
 }  // namespace registry

@@ -2,7 +2,8 @@
 //
 // Invariants:
 //  1. A registrant is in the list from join() to leave(), and leave() returns only when no visit of it is under way.
-//  2. No lock is held while a registrant ticks, so a tick may call upstreams, and those may make and end pools.
+//  2. No lock that anyone waits for is held while a registrant ticks, so a tick may call upstreams, and those may make and
+//     end pools.
 //  3. Registrants are visited in the order in which they joined, by ever rising ids: one that leaves or joins meanwhile
 //     makes nobody be visited twice or passed over.
 #pragma once
@@ -15,11 +16,20 @@
 
 namespace tidepool::inline TIDEPOOL_ABI::detail {
 
+// How much idle memory a registrant gives up for others: what a tick takes, or all.
+enum class relief { tick, trim };
+
 class registrant {
 public:
-    virtual void tick_if_due(std::chrono::nanoseconds now) noexcept = 0;
+    // Ticks where a tick is due, or goes on with one that left something to do. True where it did either.
+    virtual bool tick_if_due(std::chrono::nanoseconds now) noexcept = 0;
     virtual void tick_now() noexcept = 0;
+    // When tick_if_due() will have something to do; the past while there is.
     virtual std::chrono::nanoseconds due() const noexcept = 0;
+    // Whether it may be ticked in the midst of anybody's allocation. Fixed.
+    virtual bool leaf() const noexcept = 0;
+    // Somebody lacks memory that `allocator` could give, if this got it there: gives idle memory back to it.
+    virtual void relieve(const void* allocator, relief how) noexcept = 0;
     // The calling thread exits and gives up this slot. Called under the registry's lock: must not call an upstream.
     virtual void thread_exits(thread_slot& slot) noexcept = 0;
     // Around a fork, by the forking thread, under the registry's lock: takes every lock there is, and gives it back.
@@ -55,8 +65,15 @@ void after_fork_in_child() noexcept;
 
 void tick_all() noexcept;
 
-// Ticks every registrant whose tick is due. One relaxed load and a comparison when none is.
-void tick_due(std::chrono::nanoseconds now) noexcept;
+enum class which { all, leaves };
+
+// Ticks every registrant, or every leaf, whose tick is due. One relaxed load and a comparison when none is. Returns at once
+// where another call is at it, be it one further up this thread's stack: so a tick's own upstream calls do not recurse.
+// True where there was something to do: call again, and some time there is not.
+bool tick_due(std::chrono::nanoseconds now, which those = which::all) noexcept;
+
+// Asks every registrant for relief.
+void relieve(const void* allocator, relief how) noexcept;
 
 }  // namespace registry
 

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "heartbeat.hpp"
+
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/size_classes.hpp>
 #include <tidepool/upstream.hpp>
@@ -52,29 +54,56 @@ protected:
     ~source() = default;
 };
 
-// An upstream with books: bytes held now and at most.
+// An upstream with books: bytes held now and at most. Marks the thread for the time of each call (src/heartbeat.hpp).
 class metered_upstream {
 public:
     explicit metered_upstream(const upstream& below) noexcept : below_(below) {}
 
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        const upstream_call here;
         void* p = below_.allocate(bytes, alignment);
         if (p) grew(bytes);
         return p;
     }
     void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        const upstream_call here;
         held_.fetch_sub(bytes, std::memory_order_relaxed);
         below_.deallocate(p, bytes, alignment);
     }
+    // As deallocate(), of memory that nobody wants soon.
+    void give_up(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        {
+            const upstream_call here;
+            below_.discard(p, bytes);
+        }
+        deallocate(p, bytes, alignment);
+    }
     std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+        const upstream_call here;
         const std::size_t got = below_.allocate_batch(bytes, alignment, out, count);
         if (got) grew(bytes * got);
         return got;
     }
     void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
+        const upstream_call here;
         held_.fetch_sub(bytes * count, std::memory_order_relaxed);
         below_.deallocate_batch(bytes, alignment, blocks, count);
     }
+    void purge() noexcept {
+        const upstream_call here;
+        below_.purge();
+    }
+
+    bool releases() const noexcept { return below_.releases(); }
+    // Needs releases(). Nobody else may be calling.
+    void release_all() noexcept {
+        const upstream_call here;
+        below_.release();
+        held_.store(0, std::memory_order_relaxed);
+    }
+
+    bool leaf() const noexcept { return below_.leaf(); }
+    bool stands_on(const void* allocator) const noexcept { return below_.stands_on(allocator); }
 
     // Relaxed throughout: sums, not signals.
     std::uint64_t held() const noexcept { return held_.load(std::memory_order_relaxed); }

@@ -237,6 +237,7 @@ void spans::after_fork() noexcept {
 }
 
 bool spans::release_all() noexcept {
+    const bool at_once = below_.releases();
     for (std::uint32_t c = 0; shelves_ && c < sizes_.count; ++c) {
         shelf& s = shelves_[c];
         s.open = nullptr;
@@ -244,12 +245,13 @@ bool spans::release_all() noexcept {
         while (span* gone = s.all) {
             s.all = gone->all_next;
             page_map::clear(gone->base, s.shape.span_bytes);
-            idle_.give_back(gone->base, s.shape.span_bytes);
+            at_once ? unpoison(gone->base, s.shape.span_bytes) : idle_.give_back(gone->base, s.shape.span_bytes);
             gone->all_next = s.unused;
             s.unused = gone;
         }
     }
     idle_.shrink(0);
+    if (at_once) below_.release_all();
     return true;
 }
 

@@ -68,7 +68,7 @@ class spans final : public source {
 public:
     spans(block_sizes sizes, metered_upstream& below, arena& records, std::size_t idle_bytes_max = 0,
           stranger_handler stranger = nullptr) noexcept
-        : sizes_(sizes), stranger_(stranger), records_(records), idle_(below, records, idle_bytes_max) {}
+        : sizes_(sizes), stranger_(stranger), below_(below), records_(records), idle_(below, records, idle_bytes_max) {}
 
     bool set_up() noexcept override;
     std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept override;
@@ -110,6 +110,7 @@ private:
 
     const block_sizes sizes_;
     const stranger_handler stranger_;
+    metered_upstream& below_;
     arena& records_;
     idle_spans idle_;
     shelf* shelves_ = nullptr;  // one a class; fixed by set_up()

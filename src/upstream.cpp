@@ -4,7 +4,7 @@ namespace tidepool::inline TIDEPOOL_ABI {
 
 std::size_t upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
                                      std::size_t count) const noexcept {
-    if (allocate_batch_) return allocate_batch_(context_, bytes, alignment, out, count);
+    if (does_->allocate_batch) return does_->allocate_batch(context_, bytes, alignment, out, count);
     for (std::size_t i = 0; i < count; ++i)
         if (!(out[i] = allocate(bytes, alignment))) return i;
     return count;
@@ -12,7 +12,7 @@ std::size_t upstream::allocate_batch(std::size_t bytes, std::size_t alignment, v
 
 void upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks,
                                 std::size_t count) const noexcept {
-    if (deallocate_batch_) return deallocate_batch_(context_, bytes, alignment, blocks, count);
+    if (does_->deallocate_batch) return does_->deallocate_batch(context_, bytes, alignment, blocks, count);
     for (std::size_t i = 0; i < count; ++i) deallocate(blocks[i], bytes, alignment);
 }
 

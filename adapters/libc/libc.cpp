@@ -1,7 +1,10 @@
 // The C library as upstream. Any thread; errno is left as it was.
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
+
+#include "base/pages.hpp"
 
 #include <tidepool/upstream.hpp>
 
@@ -20,10 +23,15 @@ struct libc {
             const std::size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
             p = rounded < bytes ? nullptr : std::aligned_alloc(alignment, rounded);
         }
+        // clang takes malloc to leave errno alone and would leave this out.
+        std::atomic_signal_fence(std::memory_order_seq_cst);
         errno = saved;
         return p;
     }
     static void deallocate(void* p, std::size_t, std::size_t) noexcept { std::free(p); }
+    // libc itself gives memory back from the top of its heap only.
+    static void discard(void* p, std::size_t bytes) noexcept { detail::empty_pages(p, bytes); }
+    static bool leaf() noexcept { return true; }
     static const char* name() noexcept { return "libc"; }
 };
 

@@ -7,18 +7,28 @@
 
 namespace tidepool::inline TIDEPOOL_ABI {
 
-upstream::upstream(std::pmr::memory_resource* resource) : context_(resource), resource_(resource), name_("pmr") {
-    if (!resource) throw std::invalid_argument("tidepool: upstream = null: allowed is a memory resource");
-    allocate_ = [](void* context, std::size_t bytes, std::size_t alignment) noexcept -> void* {
+namespace {
+
+constexpr detail::upstream_table of_a_resource = [] {
+    detail::upstream_table does;
+    does.allocate = [](void* context, std::size_t bytes, std::size_t alignment) noexcept -> void* {
         try {
             return static_cast<std::pmr::memory_resource*>(context)->allocate(bytes, alignment);
         } catch (...) {
             return nullptr;
         }
     };
-    deallocate_ = [](void* context, void* p, std::size_t bytes, std::size_t alignment) noexcept {
+    does.deallocate = [](void* context, void* p, std::size_t bytes, std::size_t alignment) noexcept {
         static_cast<std::pmr::memory_resource*>(context)->deallocate(p, bytes, alignment);
     };
+    return does;
+}();
+
+}  // namespace
+
+upstream::upstream(std::pmr::memory_resource* resource)
+    : context_(resource), does_(&of_a_resource), resource_(resource), name_("pmr") {
+    if (!resource) throw std::invalid_argument("tidepool: upstream = null: allowed is a memory resource");
 }
 
 }  // namespace tidepool::inline TIDEPOOL_ABI

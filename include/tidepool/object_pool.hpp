@@ -37,6 +37,9 @@ struct no_reset {
 // Reset: called with a T& when an object is put, by the thread that puts it; where it returns false the object is
 // destroyed instead of kept.
 //
+// What decays is destroyed by the thread that performs the tick: one in the slow path of any pool of the process, in tick() or
+// in a ticker; never in an upstream's heartbeat, which may come while the program holds any lock.
+//
 // All members may be called by any thread at any time, but for the destructor. get(), put() and borrow() are O(1)
 // amortized; a private hit is inlined and takes no lock and no locked instruction.
 template <class T, class Factory = value_factory<T>, class Reset = no_reset>

@@ -125,7 +125,7 @@ thread_slot* mine() noexcept {
 void on_exit(void (*leave)(thread_slot&)) noexcept {
     table& t = slots();
     std::scoped_lock hold(t.lock);
-    t.leave = leave;
+    if (t.leave != leave) t.leave = leave;  // once: exiting threads read it without the lock
 }
 
 void forget(std::uint32_t pool_index) noexcept {

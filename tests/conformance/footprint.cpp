@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -48,7 +49,8 @@ std::size_t weight_of_unused() {
     const std::size_t malloced = malloced_bytes(), resident = resident_bytes();
     for (std::size_t i = 0; i < count; ++i) pools.push_back(std::make_unique<Pool>());
     const std::size_t from_malloc = (malloced_bytes() - malloced) / count;
-    const std::size_t from_anywhere = (resident_bytes() - resident) / count;
+    // Where the memory is what former pools left, the process may even shrink: the kernel counts in batches.
+    const std::size_t from_anywhere = (std::max(resident_bytes(), resident) - resident) / count;
     CHECK(from_malloc >= sizeof(Pool));  // otherwise nothing was weighed
     return std::max(from_malloc, from_anywhere);
 }

@@ -2,7 +2,7 @@
 # Sourced by bash, from the root of the checkout.
 
 packages_to_build=(g++ cmake ninja-build valgrind
-    doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev)
+    doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev libmimalloc-dev libjemalloc-dev)
 
 # What the malloc shim's tests run under it.
 packages_to_preload=(gcc binutils git perl python3 redis-server redis-tools sqlite3 tar xz-utils)

@@ -32,18 +32,22 @@ struct guest final : detail::registrant {
     std::atomic<std::size_t> ticks{0}, asked{0}, exits{0};
     std::atomic<nanos::rep> due_at{nanos::max().count()};
     std::function<void()> on_tick;
+    bool is_leaf = false;
 
     void tick_now() noexcept override {
         ++ticks;
         if (on_tick) on_tick();
     }
-    void tick_if_due(nanos now) noexcept override {
+    bool tick_if_due(nanos now) noexcept override {
         ++asked;
-        if (now < due()) return;
+        if (now < due()) return false;
         due_at = nanos::max().count();
         tick_now();
+        return true;
     }
     nanos due() const noexcept override { return nanos(due_at.load()); }
+    bool leaf() const noexcept override { return is_leaf; }
+    void relieve(const void*, detail::relief) noexcept override {}
     void thread_exits(detail::thread_slot&) noexcept override { ++exits; }
 };
 
@@ -51,7 +55,8 @@ struct guest final : detail::registrant {
 struct member {
     guest who;
     std::uint32_t index;
-    explicit member(nanos due = nanos::max()) {
+    explicit member(nanos due = nanos::max(), bool leaf = false) {
+        who.is_leaf = leaf;
         who.due_at = due.count();
         index = registry::join(who);
     }
@@ -136,6 +141,35 @@ TEST_CASE("only who is due is ticked, and nobody is asked before the first is du
     member newcomer(101ns);  // who joins is looked at in time, too
     registry::tick_due(101ns);
     CHECK(newcomer.who.ticks == 1);
+}
+
+TEST_CASE("who looks for leaves ticks leaves only, and the others are still found by the next who looks for all") {
+    member leaf(1ns, true), other(1ns);
+    CHECK(registry::tick_due(5ns, registry::which::leaves));
+    CHECK(leaf.who.ticks == 1);
+    CHECK(other.who.ticks == 0);
+    CHECK_FALSE(registry::tick_due(5ns, registry::which::leaves));
+    CHECK(registry::tick_due(5ns));
+    CHECK(leaf.who.ticks == 1);
+    CHECK(other.who.ticks == 1);
+    CHECK_FALSE(registry::tick_due(5ns));
+    member late(6ns, true);  // whoever joins is looked at in time
+    CHECK(registry::tick_due(7ns, registry::which::leaves));
+    CHECK(late.who.ticks == 1);
+}
+
+TEST_CASE("a tick that is asked for out of a tick is not begun, and none is lost by that") {
+    member first(1ns), second(1ns);
+    first.who.on_tick = [] {
+        CHECK_FALSE(registry::tick_due(5ns));
+        CHECK_FALSE(registry::tick_due(5ns, registry::which::leaves));
+    };
+    CHECK(registry::tick_due(5ns));
+    CHECK(first.who.ticks == 1);
+    CHECK(second.who.ticks == 1);
+    member third(6ns);
+    CHECK(registry::tick_due(6ns));
+    CHECK(third.who.ticks == 1);
 }
 
 TEST_CASE("leaving waits for the visit under way") {

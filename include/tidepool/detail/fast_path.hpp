@@ -152,6 +152,9 @@ struct thread_slot : local {
     std::array<door, direct_pools> doors;
     std::uint32_t index = 0;  // dense within the process; fixed
     bool usable = false;      // false for stand-ins that no thread owns; fixed
+    // The thread's own (src/heartbeat.hpp).
+    bool heard = false;                // a heartbeat came during an upstream call
+    std::uint32_t upstream_calls = 0;  // calls to an upstream that the thread is in
 
     constexpr thread_slot() noexcept : thread_slot(0, false) {}
     constexpr thread_slot(std::uint32_t number, bool is_usable) noexcept : index(number), usable(is_usable) {

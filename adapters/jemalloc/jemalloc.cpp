@@ -1,0 +1,286 @@
+#include <tidepool/jemalloc.hpp>
+
+#include <sys/types.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <new>
+
+#include "names.hpp"
+#include "pulse.hpp"
+#include "heartbeat.hpp"
+
+namespace tidepool::inline TIDEPOOL_ABI {
+
+namespace {
+
+namespace je = ::tidepool_je;
+using namespace detail::jemalloc;
+
+// jemalloc aligns to 16 what has 16 bytes or more.
+constexpr std::size_t natural_alignment = 16;
+// Requests of at least this many bytes come from the shared arena: a span's size, and too large for jemalloc's thread
+// caches as they are by default.
+constexpr std::size_t large = 64 * 1024;
+// From this many blocks on a batch is cheaper than single calls, which is about 8 to 16.
+constexpr std::size_t batch_pays = 16;
+constexpr std::uint64_t thread_event_interval = 64 * 1024;  // bytes
+
+// The path of a mallctl, looked up once. `length` 0: this jemalloc does not know it.
+struct path {
+    std::size_t mib[8];
+    std::size_t length = 8;
+
+    explicit path(const char* name) noexcept {
+        if (tidepool_je_mallctlnametomib(name, mib, &length) != 0) length = 0;
+    }
+
+    bool call(void* old_value = nullptr, std::size_t* old_bytes = nullptr, void* new_value = nullptr,
+              std::size_t new_bytes = 0) const noexcept {
+        return length != 0 && tidepool_je_mallctlbymib(mib, length, old_value, old_bytes, new_value, new_bytes) == 0;
+    }
+    // With the arena's number in its place.
+    bool call_of(unsigned arena, void* new_value = nullptr, std::size_t new_bytes = 0) const noexcept {
+        path of_this = *this;
+        of_this.mib[1] = arena;
+        return of_this.call(nullptr, nullptr, new_value, new_bytes);
+    }
+};
+
+// ---- heartbeat -----------------------------------------------------------------------------------------------------
+
+std::atomic<bool> pulseless{false};  // relaxed: for tests
+
+// Which hook there is; the one for all threads is set on the way.
+pulse the_pulse() noexcept {
+    static const pulse found = [] {
+        const pulse kind = find_pulse(tidepool_je_mallctlnametomib);
+        if (kind != pulse::thread_event) return kind;
+        thread_event hook{[](bool, std::uint64_t, std::uint64_t) {
+                              if (!pulseless.load(std::memory_order_relaxed)) detail::heartbeat();
+                          },
+                          thread_event_interval, true};
+        const bool set = tidepool_je_mallctl(thread_event_name, nullptr, nullptr, &hook, sizeof hook) == 0;
+        return set ? kind : pulse::none;
+    }();
+    return pulseless.load(std::memory_order_relaxed) ? pulse::none : found;
+}
+
+// Of the calling thread: whether its hook was set, or there is none to set, and whose hook was there before.
+thread_local bool listening = false;
+thread_local activity_callback before{};
+
+// Called by jemalloc after an allocation or in a deallocation, with no lock of its own held, and not guarded against being
+// called again out of what it does: detail::heartbeat() is.
+void on_activity(void*, std::uint64_t allocated, std::uint64_t deallocated) {
+    if (!pulseless.load(std::memory_order_relaxed)) detail::heartbeat();
+    if (before.function) before.function(before.context, allocated, deallocated);
+}
+
+[[gnu::noinline]] void begin_to_listen() noexcept {
+    listening = true;
+    if (the_pulse() != pulse::activity_callback) return;
+    static const path hook(activity_callback_name);
+    activity_callback ours{on_activity, nullptr};
+    std::size_t bytes = sizeof before;
+    hook.call(&before, &bytes, &ours, sizeof ours);
+    if (before.function == on_activity) before = {};
+}
+
+void listen() noexcept {
+    if (!listening) [[unlikely]]
+        begin_to_listen();
+}
+
+// ---- blocks --------------------------------------------------------------------------------------------------------
+
+int alignment_flag(std::size_t alignment) noexcept { return alignment > natural_alignment ? je::aligned(alignment) : 0; }
+
+// jemalloc aligns 8 bytes to 8; zero bytes are not for its extended calls.
+std::size_t whole(std::size_t bytes, std::size_t alignment) noexcept {
+    return std::max(bytes, alignment > natural_alignment / 2 ? natural_alignment : 1);
+}
+
+// malloc has the short way in jemalloc, mallocx has not. errno is left as it was.
+void* allocate_with(std::size_t bytes, int flags) noexcept {
+    listen();
+    const int saved = errno;
+    void* p = flags == 0 ? tidepool_je_malloc(bytes) : tidepool_je_mallocx(bytes, flags);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // where it is named malloc, clang takes it to leave errno alone
+    errno = saved;
+    return p;
+}
+
+std::size_t allocate_batch_with(std::size_t bytes, int flags, void** out, std::size_t count) noexcept {
+    struct {
+        void** out;
+        std::size_t count, bytes;
+        int flags;
+    } order{out, count, bytes, flags};
+    static const path batch("experimental.batch_alloc");
+    std::size_t got = 0, got_bytes = sizeof got;
+    if (count >= batch_pays) {
+        listen();
+        const int saved = errno;
+        if (!batch.call(&got, &got_bytes, &order, sizeof order)) got = 0;
+        errno = saved;
+    }
+    while (got < count && (out[got] = allocate_with(bytes, flags))) ++got;
+    return got;
+}
+
+// ---- arenas --------------------------------------------------------------------------------------------------------
+
+// False where jemalloc has no more.
+bool make_arena(unsigned& arena) noexcept {
+    std::size_t bytes = sizeof arena;
+    return tidepool_je_mallctl("arenas.create", &arena, &bytes, nullptr, 0) == 0;
+}
+
+void purge_arena(unsigned arena) noexcept {
+    static const path purge("arena.0.purge");
+    purge.call_of(arena);
+}
+
+// What large requests of all users of jemalloc_upstream() come from: a purge of it gives away what they have handed down, and
+// nothing that the program keeps for itself. Without one, should there be none to be had, from jemalloc's own arenas.
+struct large_arena {
+    unsigned index = 0;
+    bool exists;
+    int flags;
+
+    large_arena() noexcept : exists(make_arena(index)), flags(exists ? je::in_arena(index) | je::uncached : 0) {}
+    static const large_arena& get() noexcept {
+        static const large_arena only;
+        return only;
+    }
+};
+
+struct shared {
+    static int flags_for(std::size_t bytes, std::size_t alignment) noexcept {
+        return alignment_flag(alignment) | (bytes >= large ? large_arena::get().flags : 0);
+    }
+    // As flags_for(), without the arena: jemalloc knows it by the block.
+    static int way_back(std::size_t bytes, std::size_t alignment) noexcept {
+        return alignment_flag(alignment) | (bytes >= large && large_arena::get().exists ? je::uncached : 0);
+    }
+
+    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        bytes = whole(bytes, alignment);
+        return allocate_with(bytes, flags_for(bytes, alignment));
+    }
+    static void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        bytes = whole(bytes, alignment);
+        tidepool_je_sdallocx(p, bytes, way_back(bytes, alignment));
+    }
+    static std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+        bytes = whole(bytes, alignment);
+        return allocate_batch_with(bytes, flags_for(bytes, alignment), out, count);
+    }
+    static void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
+        bytes = whole(bytes, alignment);
+        const int flags = way_back(bytes, alignment);
+        for (std::size_t i = 0; i < count; ++i) tidepool_je_sdallocx(blocks[i], bytes, flags);
+    }
+    // The arena of large blocks at once; jemalloc's own, where small blocks went, as far as their decay times say.
+    static void purge() noexcept {
+        if (large_arena::get().exists) purge_arena(large_arena::get().index);
+        static const path decay("arena.0.decay");
+        decay.call_of(je::all_arenas);
+    }
+    static std::size_t good_size(std::size_t bytes) noexcept {
+        return bytes == 0 ? 0 : std::max(bytes, tidepool_je_nallocx(bytes, 0));
+    }
+    static bool leaf() noexcept { return true; }
+    static const char* name() noexcept {
+        static const auto texts = [] {
+            struct {
+                char of[3][96];
+            } made{};
+            const char* version = "?";
+            std::size_t bytes = sizeof version;
+            tidepool_je_mallctl("version", &version, &bytes, nullptr, 0);
+            std::size_t length = 0;
+            while (version[length] && version[length] != '-') ++length;  // "5.3.0-0-g54eaed1…"
+            const char* beats[] = {"heartbeat: activity callback", "heartbeat: thread event hook", "no heartbeat"};
+            for (int i = 0; i < 3; ++i)
+                std::snprintf(made.of[i], sizeof made.of[i], "jemalloc %.*s (%s)", static_cast<int>(std::min(length, std::size_t{32})),
+                              version, beats[i]);
+            return made;
+        }();
+        return texts.of[static_cast<int>(the_pulse())];
+    }
+};
+
+constinit shared all;
+
+class plain_resource final : public std::pmr::memory_resource {
+    void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+        if (void* p = allocate_with(whole(bytes, alignment), alignment_flag(alignment))) return p;
+        throw std::bad_alloc();
+    }
+    void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override {
+        tidepool_je_sdallocx(p, whole(bytes, alignment), alignment_flag(alignment));
+    }
+    bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override { return this == &other; }
+};
+
+}  // namespace
+
+void detail::jemalloc::pretend_without_pulse(bool without) noexcept {
+    pulseless.store(without, std::memory_order_relaxed);
+}
+
+upstream jemalloc_upstream() noexcept { return all; }
+
+std::pmr::memory_resource* jemalloc_resource() noexcept {
+    alignas(plain_resource) static std::byte place[sizeof(plain_resource)];
+    static auto* only = ::new (place) plain_resource;  // never destroyed: static objects may use it to the end
+    return only;
+}
+
+// ---- an arena of one's own -----------------------------------------------------------------------------------------
+
+jemalloc_arena::jemalloc_arena(const jemalloc_arena_options& options) {
+    if (!make_arena(index_)) throw std::bad_alloc();
+    flags_ = je::in_arena(index_) | je::uncached;
+    auto dirty = static_cast<ssize_t>(options.dirty_decay.count()), muzzy = static_cast<ssize_t>(options.muzzy_decay.count());
+    static const path dirty_decay("arena.0.dirty_decay_ms"), muzzy_decay("arena.0.muzzy_decay_ms");
+    dirty_decay.call_of(index_, &dirty, sizeof dirty);
+    muzzy_decay.call_of(index_, &muzzy, sizeof muzzy);
+}
+
+jemalloc_arena::~jemalloc_arena() {
+    static const path destroy("arena.0.destroy");
+    destroy.call_of(index_);
+}
+
+void* jemalloc_arena::allocate(std::size_t bytes, std::size_t alignment) noexcept {
+    return allocate_with(whole(bytes, alignment), flags_ | alignment_flag(alignment));
+}
+
+void jemalloc_arena::deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+    tidepool_je_sdallocx(p, whole(bytes, alignment), flags_ | alignment_flag(alignment));
+}
+
+std::size_t jemalloc_arena::allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+    return allocate_batch_with(whole(bytes, alignment), flags_ | alignment_flag(alignment), out, count);
+}
+
+void jemalloc_arena::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
+    for (std::size_t i = 0; i < count; ++i) deallocate(blocks[i], bytes, alignment);
+}
+
+void jemalloc_arena::purge() noexcept { purge_arena(index_); }
+
+void jemalloc_arena::release() noexcept {
+    static const path reset("arena.0.reset");
+    reset.call_of(index_);
+}
+
+std::size_t jemalloc_arena::good_size(std::size_t bytes) const noexcept { return shared::good_size(bytes); }
+
+}  // namespace tidepool::inline TIDEPOOL_ABI

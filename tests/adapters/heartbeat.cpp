@@ -1,0 +1,286 @@
+// src: heartbeat.hpp, registry.hpp: an upstream's heartbeat ages pools that nobody touches, and neither recurses nor locks
+// up where it comes at a bad moment.
+#include "heartbeat.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <tidepool/adaptors.hpp>
+#include <tidepool/object_pool.hpp>
+#include <tidepool/pool_resource.hpp>
+#include <tidepool/tick.hpp>
+
+#include "calm.hpp"
+#include "candidates.hpp"
+#include "scale.hpp"
+#include "threads.hpp"
+
+namespace detail = tidepool::detail;
+namespace registry = tidepool::detail::registry;
+using namespace std::chrono_literals;
+
+namespace {
+
+// For a machine that has other things to do.
+template <class Condition, class Deed>
+void until(Condition holds, Deed deed) {
+    const auto patience = std::chrono::steady_clock::now() + 2min;
+    while (!holds()) {
+        deed();
+        REQUIRE(std::chrono::steady_clock::now() < patience);
+    }
+}
+
+void stock(std::pmr::memory_resource& pool, std::size_t count, std::size_t bytes) {
+    std::vector<void*> held;
+    for (std::size_t i = 0; i < count; ++i) held.push_back(pool.allocate(bytes));
+    for (void* p : held) pool.deallocate(p, bytes);
+}
+
+tidepool::pool_options every(std::chrono::milliseconds interval) { return {.decay_interval = interval}; }
+
+// malloc with a heartbeat at each call, as an allocator at its worst would have it. Counts how deep its calls are nested.
+class beating {
+public:
+    explicit beating(bool is_leaf = true) : leaf_(is_leaf) {}
+
+    void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        const deeper here(*this);
+        detail::heartbeat();
+        return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    }
+    void deallocate(void* p, std::size_t, std::size_t) noexcept {
+        const deeper here(*this);
+        std::free(p);
+        detail::heartbeat();
+    }
+    void purge() noexcept {
+        const deeper here(*this);
+        detail::heartbeat();
+    }
+    bool leaf() const noexcept { return leaf_; }
+
+    std::size_t deepest() const { return deepest_; }
+
+private:
+    static inline thread_local std::size_t depth = 0;
+    struct deeper {
+        explicit deeper(beating& of) {
+            std::size_t most = of.deepest_;
+            ++depth;
+            while (most < depth && !of.deepest_.compare_exchange_weak(most, depth)) {
+            }
+        }
+        ~deeper() { --depth; }
+    };
+    const bool leaf_;
+    std::atomic<std::size_t> deepest_{0};
+};
+
+// As if so much time had gone by.
+bool look_after(std::chrono::nanoseconds time, registry::which those) {
+    return registry::tick_due(detail::coarse_now() + time, those);
+}
+void look_until_done(std::chrono::nanoseconds time, registry::which those) {
+    until([&] { return !look_after(time, those); }, [] {});
+}
+
+}  // namespace
+
+TEST_CASE("a pool that nobody touches decays because its process allocates from mimalloc or jemalloc") {
+    for (const adapters::candidate& each : adapters::every_candidate()) {
+        if (!each.serious || each.name.find("malloc") == std::string::npos || each.name.find("heap") != std::string::npos) continue;
+        CAPTURE(each.name);
+        // Both kinds of upstream below the pool that is not touched: the one that beats, and another one.
+        for (const tidepool::upstream& below : {each.from, tidepool::pages_upstream()}) {
+            tidepool::counting_upstream books(below);
+            tidepool::pool_resource untouched(every(1ms), books);
+            std::thread([&] { stock(untouched, 3000, 700); }).join();
+            REQUIRE(books.counted().bytes_live > 0);
+            until([&] { return books.counted().bytes_live == 0 && books.counted().purges > 0; },
+                  [&] {
+                      void* p = each.from.allocate(100'000, 16);
+                      each.from.deallocate(p, 100'000, 16);
+                  });
+            CHECK(untouched.stats().ticks >= 2);
+        }
+    }
+}
+
+TEST_CASE("a heartbeat out of a pool's own upstream call waits for its end, and neither recurses nor is lost") {
+    for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
+        beating below;
+        tidepool::pool_options options = every(1ms);
+        options.source = source;
+        options.local_bytes_max = 10'000;  // so that the upstream is asked often
+        tidepool::pool_resource pool(options, below), untouched(options, below);
+        stock(untouched, 1000, 64);
+        until([&] { return untouched.stats().upstream_bytes == 0 && pool.stats().ticks > 2; }, [&] { stock(pool, 1000, 200); });
+        CHECK(below.deepest() == 1);
+    }
+}
+
+TEST_CASE("a large request's heartbeat is heard, too") {
+    beating below;
+    tidepool::pool_resource pool(every(1ms), below), untouched(every(1ms), below);
+    stock(untouched, 1000, 64);
+    until([&] { return untouched.stats().upstream_bytes == 0; }, [&] { pool.deallocate(pool.allocate(100'000), 100'000); });
+    CHECK(below.deepest() == 1);
+}
+
+TEST_CASE("heartbeats in ticks, of many threads at once, neither recurse nor lock up") {
+    beating below;
+    {
+        std::vector<std::unique_ptr<tidepool::pool_resource>> pools;
+        for (int i = 0; i < 4; ++i) pools.push_back(std::make_unique<tidepool::pool_resource>(every(1ms), below));
+        support::on_threads(8, [&](std::size_t me) {
+            for (std::size_t i = 0; i < support::scaled(300); ++i) switch (me % 4) {
+                    case 0:
+                        tidepool::tick();
+                        break;
+                    case 1:
+                        below.deallocate(below.allocate(64, 16), 64, 16);
+                        break;
+                    default:
+                        stock(*pools[(me + i) % 4], 300, 64 * (1 + i % 7));
+                }
+        });
+        for (const auto& each : pools) CHECK(each->stats().blocks_in_use == 0);
+    }
+    // A tick by hand on a thread without a slot is not marked: its heartbeats may tick others, once.
+    CHECK(below.deepest() <= 2);
+}
+
+TEST_CASE("a heartbeat ticks leaves only, and whoever is outside of the allocator ticks the rest") {
+    const support::calm quiet;
+    look_until_done(0s, registry::which::all);
+    beating leaf_below, other_below(false);
+    tidepool::pool_resource leaf(every(1h), leaf_below), other(every(1h), other_below);
+    tidepool::object_pool<int> objects({}, {}, {.decay_interval = 1h});
+    stock(leaf, 10, 64);
+    stock(other, 10, 64);
+    objects.put(objects.get());
+    look_until_done(2h, registry::which::leaves);
+    CHECK(leaf.stats().ticks == 1);
+    CHECK(other.stats().ticks == 0);
+    CHECK(objects.stats().ticks == 0);
+    look_until_done(2h, registry::which::all);
+    CHECK(leaf.stats().ticks == 1);
+    CHECK(other.stats().ticks == 1);
+    CHECK(objects.stats().ticks == 1);
+    // The rest having waited does not keep the leaves from being seen, nor the other way round.
+    look_until_done(5h, registry::which::leaves);
+    look_until_done(5h, registry::which::all);
+    CHECK(leaf.stats().ticks == 2);
+    CHECK(other.stats().ticks == 2);
+}
+
+TEST_CASE("a program that allocates with its own lock held, which its upstream takes as well, does not lock up") {
+    // Not a leaf, though what is below it is one.
+    struct guarded {
+        std::mutex lock;
+        beating below;
+        void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+            const std::lock_guard hold(lock);
+            return below.allocate(bytes, alignment);
+        }
+        void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+            const std::lock_guard hold(lock);
+            below.deallocate(p, bytes, alignment);
+        }
+    } below;
+    tidepool::pool_resource pool(every(1ms), below);
+    for (std::size_t i = 0; i < support::scaled(300); ++i) {
+        stock(pool, 200, 500);
+        const std::lock_guard hold(below.lock);
+        below.below.deallocate(below.below.allocate(64, 16), 64, 16);
+    }
+    until([&] { return pool.stats().ticks > 1; }, [&] { stock(pool, 200, 500); });
+}
+
+TEST_CASE("what a tick leaves is handed down in slices by whoever looks at the clock next, and purged once") {
+    const support::calm quiet;
+    look_until_done(0s, registry::which::all);
+    tidepool::counting_upstream books(tidepool::libc_upstream());
+    tidepool::pool_options options = every(1h);
+    options.local_bytes_max = std::size_t{1} << 30;
+    options.source = tidepool::block_source::direct;
+    tidepool::pool_resource pool(options, books);
+    stock(pool, support::slow_build ? 50'000 : 200'000, 64);
+    look_until_done(2h, registry::which::all);
+    const auto before = books.counted();
+    CHECK(look_after(4h, registry::which::all));
+    std::uint64_t live = books.counted().bytes_live;
+    CHECK(live < before.bytes_live);
+    CHECK(live > 0);  // bounded
+    int looks = 0;
+    while (look_after(4h, registry::which::leaves)) {
+        CHECK(books.counted().bytes_live <= live);
+        live = books.counted().bytes_live;
+        ++looks;
+    }
+    CHECK(looks > 2);
+    CHECK(live == 0);
+    CHECK(books.counted().purges == before.purges + 1);
+    CHECK(pool.stats().ticks == 2);
+}
+
+TEST_CASE("a ticker by hand ages pools by their own interval, by the time that it is given") {
+    look_until_done(0s, registry::which::all);
+    tidepool::pool_resource pool(every(1h)), never(every(0ms));
+    stock(pool, 100, 64);
+    stock(never, 100, 64);
+    tidepool::ticker tide;
+    const auto now = std::chrono::steady_clock::now();
+    const auto run_at = [&](std::chrono::steady_clock::duration later) {
+        bool any = false;
+        while (tide.tick_if_due(now + later)) any = true;
+        return any;
+    };
+    CHECK_FALSE(run_at(1min));
+    CHECK(run_at(2h));
+    CHECK_FALSE(run_at(2h));
+    CHECK(pool.stats().ticks == 1);
+    CHECK(run_at(4h));
+    CHECK(pool.stats().ticks == 2);
+    CHECK(pool.stats().bytes_cached == 0);
+    CHECK(never.stats().ticks == 0);
+}
+
+TEST_CASE("a ticker with an interval ages every pool, also those that age by nothing else") {
+    tidepool::pool_resource pool(every(0ms));
+    stock(pool, 100, 64);
+    const std::chrono::steady_clock::time_point now{};
+    tidepool::ticker tide(16ms, now);
+    CHECK_FALSE(tide.tick_if_due(now));
+    CHECK_FALSE(tide.tick_if_due(now + 15ms));
+    CHECK(tide.tick_if_due(now + 16ms));
+    CHECK_FALSE(tide.tick_if_due(now + 17ms));
+    CHECK(tide.tick_if_due(now + 10min));  // missed ones are not made up for
+    CHECK_FALSE(tide.tick_if_due(now + 10min));
+    CHECK(pool.stats().ticks == 2);
+    CHECK(pool.stats().bytes_cached == 0);
+}
+
+TEST_CASE("with a background ticker, pools of a program that is all asleep decay") {
+    tidepool::counting_upstream books(tidepool::pages_upstream());
+    tidepool::pool_resource pool(every(5ms), books);
+    stock(pool, 3000, 500);
+    REQUIRE(books.counted().bytes_live > 0);
+    {
+        const tidepool::background_ticker tide(2ms);
+        until([&] { return books.counted().bytes_live == 0; }, [] { std::this_thread::sleep_for(5ms); });
+    }
+    // And is gone with the object.
+    const std::uint64_t ticks = pool.stats().ticks;
+    std::this_thread::sleep_for(30ms);
+    CHECK(pool.stats().ticks == ticks);
+    for (int i = 0; i < 20; ++i) static_cast<void>(tidepool::background_ticker(1h));  // ends without waiting for its period
+}
