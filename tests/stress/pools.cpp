@@ -62,7 +62,8 @@ struct shared_pool {
                 p = nullptr;
             }
         }
-        for (const auto& [p, bytes] : held) blocks->deallocate(p, bytes);
+        for (const auto& [p, bytes] : held)
+            if (p) blocks->deallocate(p, bytes);
     }
     void visit(std::uint64_t how) {
         if (objects) return how % 2 ? objects->tick() : static_cast<void>(objects->stats());
