@@ -1,4 +1,5 @@
 // The C library as upstream. Any thread; errno is left as it was.
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -13,15 +14,16 @@ namespace tidepool::inline TIDEPOOL_ABI {
 namespace {
 
 struct libc {
-    // aligned_alloc takes multiples of the alignment only; free asks for neither size nor alignment.
+    // aligned_alloc takes multiples of the alignment only; free asks for neither size nor alignment. Not less than the
+    // alignment, because a malloc that stands in for libc's may align 8 bytes to 8 only.
     static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
         const int saved = errno;
         void* p;
         if (alignment <= alignof(std::max_align_t)) {
-            p = std::malloc(bytes);
+            p = std::malloc(std::max(bytes, alignment));
         } else {
             const std::size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
-            p = rounded < bytes ? nullptr : std::aligned_alloc(alignment, rounded);
+            p = rounded < bytes ? nullptr : std::aligned_alloc(alignment, std::max(rounded, alignment));
         }
         // clang takes malloc to leave errno alone and would leave this out.
         std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -96,7 +96,7 @@ struct c_upstream {
     void (*purge_all)() = nullptr;                                        // may be null
 
     void* allocate(std::size_t bytes, std::size_t alignment) const noexcept {
-        if (alignment <= alignof(std::max_align_t)) return allocate_plain(bytes ? bytes : 1);
+        if (alignment <= alignof(std::max_align_t)) return allocate_plain(std::max(bytes, alignment));
         const std::size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
         return rounded < bytes ? nullptr : allocate_aligned(alignment, std::max(rounded, alignment));
     }

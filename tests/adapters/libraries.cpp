@@ -124,6 +124,7 @@ template <class Condition, class Deed>
 
 }  // namespace
 
+#if !defined(TIDEPOOL_JEMALLOC_SHARED)
 // Under the sanitizers malloc is theirs.
 TEST_CASE("the program keeps libc's malloc and the C++ library's operator new" *
           doctest::skip(support::under_asan || support::under_tsan)) {
@@ -131,6 +132,7 @@ TEST_CASE("the program keeps libc's malloc and the C++ library's operator new" *
     CHECK(library_of(reinterpret_cast<void*>(static_cast<void* (*)(std::size_t)>(&::operator new))).find("libstdc++.so") !=
           std::string::npos);
 }
+#endif
 
 #if defined(TIDEPOOL_TESTS_MIMALLOC)
 
