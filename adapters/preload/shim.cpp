@@ -1,6 +1,7 @@
 #include "shim.hpp"
 
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -222,7 +223,13 @@ bool trim(std::size_t keep) noexcept {
             gone = p->trim(keep);
         }
     }
-    return below::trim(keep) || gone > 0;
+    // Without signals: a handler that frees what it had from below would wait for the lock that is held there.
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    const bool below_gave = below::trim(keep);
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return below_gave || gone > 0;
 }
 
 tidepool::stats snapshot() noexcept {
