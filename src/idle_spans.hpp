@@ -58,17 +58,7 @@ public:
     void keep(void* base, std::size_t bytes) noexcept {
         {
             std::scoped_lock hold(lock_);
-            if (record* r = this->bytes() + bytes <= bytes_max_ ? unused_record() : nullptr) {
-                shelf& s = shelf_of(bytes);
-                r->base = base;
-                r->older = s.newest;
-                r->newer = nullptr;
-                (s.newest ? s.newest->newer : s.oldest) = r;
-                s.newest = r;
-                ++s.count;
-                bytes_.fetch_add(bytes, std::memory_order_relaxed);
-                return;
-            }
+            if (this->bytes() + bytes <= bytes_max_ && link(base, bytes, false)) return;
         }
         give_back(base, bytes);
     }
@@ -77,19 +67,7 @@ public:
     void keep_until_due(void* base, std::size_t bytes) noexcept {
         {
             std::scoped_lock hold(lock_);
-            if (record* r = unused_record()) {
-                shelf& s = shelf_of(bytes);
-                r->base = base;
-                r->newer = s.oldest;
-                r->older = nullptr;
-                (s.oldest ? s.oldest->older : s.newest) = r;
-                s.oldest = r;
-                ++s.count;
-                ++s.least;
-                set_due(s, s.due + 1);
-                bytes_.fetch_add(bytes, std::memory_order_relaxed);
-                return;
-            }
+            if (link(base, bytes, true)) return;
         }
         give_back(base, bytes);
     }
@@ -181,6 +159,23 @@ private:
     void set_due(shelf& s, std::size_t due) noexcept {
         due_.fetch_add(due - s.due, std::memory_order_relaxed);
         s.due = due;
+    }
+
+    // As the newest, or, where it is stale, as the oldest and due. False when there is no memory for its record.
+    bool link(void* base, std::size_t bytes, bool stale) noexcept {
+        record* r = unused_record();
+        if (!r) return false;
+        shelf& s = shelf_of(bytes);
+        *r = {base, stale ? s.oldest : nullptr, stale ? nullptr : s.newest};
+        (r->newer ? r->newer->older : s.newest) = r;
+        (r->older ? r->older->newer : s.oldest) = r;
+        ++s.count;
+        bytes_.fetch_add(bytes, std::memory_order_relaxed);
+        if (stale) {
+            ++s.least;
+            set_due(s, s.due + 1);
+        }
+        return true;
     }
 
     void unlink(shelf& s, record* r) noexcept {

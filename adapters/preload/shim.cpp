@@ -45,7 +45,7 @@ public:
     slow_section(const slow_section&) = delete;
     slow_section& operator=(const slow_section&) = delete;
     ~slow_section() {
-        std::atomic_signal_fence(std::memory_order_seq_cst);
+        std::atomic_signal_fence(std::memory_order_seq_cst);  // unmarked after the last lock, for the compiler, too
         inside -= entered_;
         errno = errno_;
     }
