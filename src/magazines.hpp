@@ -35,6 +35,10 @@ public:
         return m;
     }
     bool empty() const noexcept { return !first_; }
+    template <class Look>
+    void for_each(Look look) const noexcept {
+        for (const magazine* m = first_; m; m = m->next) look(*m);
+    }
 
 private:
     magazine* first_ = nullptr;
@@ -57,6 +61,11 @@ public:
     // Around a fork, by the forking thread.
     void before_fork() noexcept { lock_.lock(); }
     void after_fork() noexcept { lock_.unlock(); }
+    // Between these two.
+    template <class Look>
+    void for_each(Look look) const noexcept {
+        list_.for_each(look);
+    }
     // Relaxed: a hint. Whoever must not miss one calls pop().
     bool seems_empty() const noexcept { return !some_.load(std::memory_order_relaxed); }
 

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/made_once.hpp"
 #include "pool.hpp"
 #include "registry.hpp"
 
@@ -64,11 +65,13 @@ pool_plan plan_for_classes(pool_options& options) {
     return plan_for(options, {.count = last + 1});
 }
 
-// Once a process.
+// Once a process. A child whose making of this was cut short may have inherited the handlers: then they have run.
 void listen_to_forks() {
-    static const int done =
-        ::pthread_atfork(registry::before_fork, registry::after_fork_in_parent, registry::after_fork_in_child);
-    if (done != 0) throw std::bad_alloc();
+    constexpr auto listen = [] {
+        if (registry::forked()) return 0;
+        return ::pthread_atfork(registry::before_fork, registry::after_fork_in_parent, registry::after_fork_in_child);
+    };
+    if (made_once<listen>() != 0) throw std::bad_alloc();
 }
 
 pool_ptr make(const pool_plan& plan, block_source source, const upstream& from) {
@@ -78,6 +81,13 @@ pool_ptr make(const pool_plan& plan, block_source source, const upstream& from) 
 }
 
 }  // namespace
+
+making_default_pool::making_default_pool() {
+    listen_to_forks();
+    registry::making().lock();
+}
+
+making_default_pool::~making_default_pool() { registry::making().unlock(); }
 
 void pool_deleter::operator()(pool* engine) const noexcept { delete engine; }
 

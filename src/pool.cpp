@@ -764,6 +764,7 @@ void pool::after_fork_in_parent() noexcept {
 
 // An owner that was still inside is gone with its local half changed: its part is left alone for good, closed.
 void pool::after_fork_in_child() noexcept {
+    recount_outgoing();
     unlock_mechanisms();
     const local_state* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
     for (std::uint32_t slot = 0; slot < thread_slots::count(); ++slot) {
@@ -779,6 +780,18 @@ void pool::after_fork_in_child() noexcept {
     }
     visiting_.unlock();
     growing_.unlock();
+}
+
+// What another thread was just handing down is on the books and in no list: nobody here will take it off them.
+void pool::recount_outgoing() noexcept {
+    if (!depots_.load(std::memory_order_relaxed)) return;  // relaxed: written under growing_
+    for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) depot_of(c).outgoing.store(0, std::memory_order_relaxed);
+    std::uint64_t all = 0;
+    outgoing_.for_each([&](const magazine& m) {
+        depot_of(m.size_class()).outgoing.fetch_add(m.count(), std::memory_order_relaxed);
+        all += m.count();
+    });
+    outgoing_blocks_.store(all, std::memory_order_relaxed);
 }
 
 // Stops all locals and waits until their owners are outside; not for ever, since one may have been stopped by a debugger.

@@ -169,6 +169,7 @@ private:
     void age() noexcept;
     void unload_to_chain(local_state& part) noexcept;
     void stop_all() noexcept;
+    void recount_outgoing() noexcept;
     void lock_mechanisms() noexcept;
     void unlock_mechanisms() noexcept;
     std::uint64_t count_cached(std::uint64_t* blocks_by_class, std::uint64_t& private_hits) noexcept;

@@ -1,5 +1,7 @@
 #include <tidepool/pool_resource.hpp>
 
+#include <atomic>
+#include <cstddef>
 #include <limits>
 #include <new>
 
@@ -89,10 +91,15 @@ void pool_resource::deallocate_class(std::uint32_t size_class, void* p, std::siz
 }
 
 pool_resource& default_pool() {
-    alignas(pool_resource) static std::byte place[sizeof(pool_resource)];
-    static pool_resource& only =
-        *::new (place) pool_resource(pool_options{}, pages_upstream(), detail::make_default_pool);
-    return only;
+    alignas(pool_resource) static constinit std::byte place[sizeof(pool_resource)]{};
+    static constinit std::atomic<pool_resource*> only{nullptr};
+    if (pool_resource* made = only.load(std::memory_order_acquire)) [[likely]]  // partner: the store below
+        return *made;
+    const detail::making_default_pool alone;
+    if (!only.load(std::memory_order_relaxed))  // relaxed: stored by whoever was here before us
+        only.store(::new (place) pool_resource(pool_options{}, pages_upstream(), detail::make_default_pool),
+                   std::memory_order_release);
+    return *only.load(std::memory_order_relaxed);
 }
 
 }  // namespace tidepool::inline TIDEPOOL_ABI

@@ -17,7 +17,8 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 struct registry_state {
     using time = std::chrono::nanoseconds;
 
-    sleeping_lock lock;                   // guards what follows, but for the last three
+    sleeping_lock making;                 // see registry::making()
+    sleeping_lock lock;                   // guards what follows, but for the last four
     registrant* first = nullptr;
     registrant* last = nullptr;
     std::uint64_t ids = 0;
@@ -27,6 +28,7 @@ struct registry_state {
     // one exchange.
     std::atomic<time::rep> earliest{time::max().count()};
     std::atomic<time::rep> earliest_leaf{time::max().count()};
+    bool forked = false;                  // written while there is one thread
 
     void thread_exits(thread_slot& slot) noexcept {
         std::scoped_lock hold(lock);
@@ -78,6 +80,7 @@ struct registry_state {
     }
 
     void before_fork() noexcept {
+        making.lock();
         lock.lock();
         for (registrant* r = first; r; r = r->next_) r->before_fork();
         thread_slots::before_fork();
@@ -86,6 +89,7 @@ struct registry_state {
         thread_slots::after_fork_in_parent();
         for (registrant* r = first; r; r = r->next_) r->after_fork_in_parent();
         lock.unlock();
+        making.unlock();
     }
     // The other threads are gone, and with them their visits.
     void after_fork_in_child() noexcept {
@@ -98,7 +102,9 @@ struct registry_state {
             r->visits_ = 0;
             r->after_fork_in_child();
         }
+        forked = true;
         lock.unlock();
+        making.unlock();
     }
 };
 
@@ -141,6 +147,8 @@ void leave(registrant& r, std::uint32_t index) noexcept {
 void before_fork() noexcept { state().before_fork(); }
 void after_fork_in_parent() noexcept { state().after_fork_in_parent(); }
 void after_fork_in_child() noexcept { state().after_fork_in_child(); }
+bool forked() noexcept { return state().forked; }
+sleeping_lock& making() noexcept { return state().making; }
 
 void tick_all() noexcept {
     state().for_each([](registrant& r) { r.tick_now(); });

@@ -11,6 +11,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include "base/sleeping_lock.hpp"
+
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
 
@@ -62,6 +64,12 @@ void leave(registrant& r, std::uint32_t index) noexcept;
 void before_fork() noexcept;
 void after_fork_in_parent() noexcept;
 void after_fork_in_child() noexcept;
+// Whether this process is such a child.
+bool forked() noexcept;
+
+// Held while the process makes a pool that it has one of: a fork waits for it, so no child finds that pool half made. Taken
+// before any other lock.
+sleeping_lock& making() noexcept;
 
 void tick_all() noexcept;
 

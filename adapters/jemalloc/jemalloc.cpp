@@ -11,6 +11,8 @@
 
 #include "names.hpp"
 #include "pulse.hpp"
+#include "base/immortal.hpp"
+#include "base/made_once.hpp"
 #include "heartbeat.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI {
@@ -29,7 +31,7 @@ constexpr std::size_t large = 64 * 1024;
 constexpr std::size_t batch_pays = 16;
 constexpr std::uint64_t thread_event_interval = 64 * 1024;  // bytes
 
-// The path of a mallctl, looked up once. `length` 0: this jemalloc does not know it.
+// The path of a mallctl, looked up. `length` 0: this jemalloc does not know it.
 struct path {
     std::size_t mib[8];
     std::size_t length = 8;
@@ -56,7 +58,7 @@ std::atomic<bool> pulseless{false};  // relaxed: for tests
 
 // Which hook there is; the one for all threads is set on the way.
 pulse the_pulse() noexcept {
-    static const pulse found = [] {
+    const pulse found = detail::made_once<[] {
         const pulse kind = find_pulse(tidepool_je_mallctlnametomib);
         if (kind != pulse::thread_event) return kind;
         thread_event hook{[](bool, std::uint64_t, std::uint64_t) {
@@ -65,7 +67,7 @@ pulse the_pulse() noexcept {
                           thread_event_interval, true};
         const bool set = tidepool_je_mallctl(thread_event_name, nullptr, nullptr, &hook, sizeof hook) == 0;
         return set ? kind : pulse::none;
-    }();
+    }>();
     return pulseless.load(std::memory_order_relaxed) ? pulse::none : found;
 }
 
@@ -83,10 +85,9 @@ void on_activity(void*, std::uint64_t allocated, std::uint64_t deallocated) {
 [[gnu::noinline]] void begin_to_listen() noexcept {
     listening = true;
     if (the_pulse() != pulse::activity_callback) return;
-    static const path hook(activity_callback_name);
     activity_callback ours{on_activity, nullptr};
     std::size_t bytes = sizeof before;
-    hook.call(&before, &bytes, &ours, sizeof ours);
+    path(activity_callback_name).call(&before, &bytes, &ours, sizeof ours);
     if (before.function == on_activity) before = {};
 }
 
@@ -120,7 +121,7 @@ std::size_t allocate_batch_with(std::size_t bytes, int flags, void** out, std::s
         std::size_t count, bytes;
         int flags;
     } order{out, count, bytes, flags};
-    static const path batch("experimental.batch_alloc");
+    const path& batch = detail::made_once<[] { return path("experimental.batch_alloc"); }>();
     std::size_t got = 0, got_bytes = sizeof got;
     if (count >= batch_pays) {
         listen();
@@ -141,7 +142,7 @@ bool make_arena(unsigned& arena) noexcept {
 }
 
 void purge_arena(unsigned arena) noexcept {
-    static const path purge("arena.0.purge");
+    const path& purge = detail::made_once<[] { return path("arena.0.purge"); }>();
     purge.call_of(arena);
 }
 
@@ -154,8 +155,7 @@ struct large_arena {
 
     large_arena() noexcept : exists(make_arena(index)), flags(exists ? je::in_arena(index) | je::uncached : 0) {}
     static const large_arena& get() noexcept {
-        static const large_arena only;
-        return only;
+        return detail::made_once<[] { return large_arena(); }>();
     }
 };
 
@@ -188,7 +188,7 @@ struct shared {
     // The arena of large blocks at once; jemalloc's own, where small blocks went, as far as their decay times say.
     static void purge() noexcept {
         if (large_arena::get().exists) purge_arena(large_arena::get().index);
-        static const path decay("arena.0.decay");
+        const path& decay = detail::made_once<[] { return path("arena.0.decay"); }>();
         decay.call_of(je::all_arenas);
     }
     static std::size_t good_size(std::size_t bytes) noexcept {
@@ -196,7 +196,7 @@ struct shared {
     }
     static bool leaf() noexcept { return true; }
     static const char* name() noexcept {
-        static const auto texts = [] {
+        const auto& texts = detail::made_once<[] {
             struct {
                 char of[3][96];
             } made{};
@@ -210,7 +210,7 @@ struct shared {
                 std::snprintf(made.of[i], sizeof made.of[i], "jemalloc %.*s (%s)", static_cast<int>(std::min(length, std::size_t{32})),
                               version, beats[i]);
             return made;
-        }();
+        }>();
         return texts.of[static_cast<int>(the_pulse())];
     }
 };
@@ -237,9 +237,8 @@ void detail::jemalloc::pretend_without_pulse(bool without) noexcept {
 upstream jemalloc_upstream() noexcept { return all; }
 
 std::pmr::memory_resource* jemalloc_resource() noexcept {
-    alignas(plain_resource) static std::byte place[sizeof(plain_resource)];
-    static auto* only = ::new (place) plain_resource;  // never destroyed: static objects may use it to the end
-    return only;
+    static constinit detail::immortal<plain_resource> only;  // static objects may use it to the end
+    return &only.it;
 }
 
 // ---- an arena of one's own -----------------------------------------------------------------------------------------
@@ -248,14 +247,12 @@ jemalloc_arena::jemalloc_arena(const jemalloc_arena_options& options) {
     if (!make_arena(index_)) throw std::bad_alloc();
     flags_ = je::in_arena(index_) | je::uncached;
     auto dirty = static_cast<ssize_t>(options.dirty_decay.count()), muzzy = static_cast<ssize_t>(options.muzzy_decay.count());
-    static const path dirty_decay("arena.0.dirty_decay_ms"), muzzy_decay("arena.0.muzzy_decay_ms");
-    dirty_decay.call_of(index_, &dirty, sizeof dirty);
-    muzzy_decay.call_of(index_, &muzzy, sizeof muzzy);
+    path("arena.0.dirty_decay_ms").call_of(index_, &dirty, sizeof dirty);
+    path("arena.0.muzzy_decay_ms").call_of(index_, &muzzy, sizeof muzzy);
 }
 
 jemalloc_arena::~jemalloc_arena() {
-    static const path destroy("arena.0.destroy");
-    destroy.call_of(index_);
+    path("arena.0.destroy").call_of(index_);
 }
 
 void* jemalloc_arena::allocate(std::size_t bytes, std::size_t alignment) noexcept {
@@ -277,8 +274,7 @@ void jemalloc_arena::deallocate_batch(std::size_t bytes, std::size_t alignment, 
 void jemalloc_arena::purge() noexcept { purge_arena(index_); }
 
 void jemalloc_arena::release() noexcept {
-    static const path reset("arena.0.reset");
-    reset.call_of(index_);
+    path("arena.0.reset").call_of(index_);
 }
 
 std::size_t jemalloc_arena::good_size(std::size_t bytes) const noexcept { return shared::good_size(bytes); }

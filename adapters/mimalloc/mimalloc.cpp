@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <new>
 
+#include "base/immortal.hpp"
+#include "base/made_once.hpp"
 #include "base/pages.hpp"
 #include "heartbeat.hpp"
 
@@ -52,7 +54,7 @@ struct default_heaps {
     static std::size_t good_size(std::size_t bytes) noexcept { return std::max(bytes, mi_good_size(bytes)); }
     static bool leaf() noexcept { return true; }
     static const char* name() noexcept {
-        static const auto text = [] {
+        const auto& text = detail::made_once<[] {
             struct {
                 char of[32];
             } made{};
@@ -60,7 +62,7 @@ struct default_heaps {
             const int v = mi_version(), digit = v < 10'000 ? 10 : 100;
             std::snprintf(made.of, sizeof made.of, "mimalloc %d.%d.%d", v / (digit * digit), v / digit % digit, v % digit);
             return made;
-        }();
+        }>();
         return text.of;
     }
 };
@@ -82,8 +84,7 @@ std::atomic<void*> next_argument{nullptr};
 
 // Early, and without an argument: 2.0.9 stores the function before its argument and neither atomically.
 void register_heartbeat() noexcept {
-    static const bool once = (mi_register_deferred_free(mimalloc_heartbeat, nullptr), true);
-    static_cast<void>(once);
+    detail::made_once<[] { return mi_register_deferred_free(mimalloc_heartbeat, nullptr), true; }>();
 }
 
 }  // namespace
@@ -107,9 +108,8 @@ upstream mimalloc_upstream() noexcept {
 }
 
 std::pmr::memory_resource* mimalloc_resource() noexcept {
-    alignas(plain_resource) static std::byte place[sizeof(plain_resource)];
-    static auto* only = ::new (place) plain_resource;  // never destroyed: static objects may use it to the end
-    return only;
+    static constinit detail::immortal<plain_resource> only;  // static objects may use it to the end
+    return &only.it;
 }
 
 // ---- a heap of its own ---------------------------------------------------------------------------------------------

@@ -32,6 +32,15 @@ pool_ptr make_block_pool(std::size_t& block_bytes, std::size_t alignment, pool_o
 pool_ptr make_default_pool(pool_options& options, const upstream& from);
 pool_ptr make_object_pool(std::size_t object_bytes, object_pool_options& options, object_disposer disposer);
 
+// While one is there, no other thread makes the default pool and no fork takes place.
+class making_default_pool {
+public:
+    making_default_pool();  // throws std::bad_alloc
+    ~making_default_pool();
+    making_default_pool(const making_default_pool&) = delete;
+    making_default_pool& operator=(const making_default_pool&) = delete;
+};
+
 std::uint32_t pool_index(const pool& engine) noexcept;
 std::uint32_t pool_class_count(const pool& engine) noexcept;
 
