@@ -68,6 +68,20 @@ struct pool_plan {
     stranger_handler stranger = nullptr;
 };
 
+// The largest value that was noted. Relaxed: a peak.
+class peak {
+public:
+    void note(std::uint64_t now) noexcept {
+        std::uint64_t most = get();
+        while (most < now && !value_.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
+        }
+    }
+    std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
 class pool final : public registrant {
 public:
     struct from_spans {};
@@ -199,13 +213,24 @@ private:
     std::atomic<bool> leaving_{false};     // a tick has left something to hand down, or to purge; relaxed, as the next: a flag
     std::atomic<bool> purge_owed_{false};  // something was handed down since the upstream's last purge
 
-    // Relaxed: sums and peaks.
+    // Relaxed: sums.
     std::atomic<std::uint64_t> bypasses_{0};
     std::atomic<std::uint64_t> held_bytes_{0};
-    std::atomic<std::uint64_t> held_bytes_peak_{0};
-    std::atomic<std::uint64_t> cached_bytes_peak_{0};
+    peak held_bytes_peak_, cached_bytes_peak_;
 
     const std::uint32_t index_;  // fixed at construction; last, because the registry wants the pool whole
 };
+
+// Relaxed: whoever gets here has come through set_up() or my_part(), which acquire.
+inline depot& pool::depot_of(std::uint32_t size_class) noexcept {
+    return depots_.load(std::memory_order_relaxed)[size_class];
+}
+
+// Calls look(part) for each part there is.
+template <class Look>
+void pool::for_parts(Look look) noexcept {
+    const std::uint32_t parts = parts_.load(std::memory_order_acquire);  // partner: add_part()
+    for (std::uint32_t n = 0; n < parts; ++n) look(*by_number_.get(n));
+}
 
 }  // namespace tidepool::inline TIDEPOOL_ABI::detail

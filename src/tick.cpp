@@ -1,6 +1,7 @@
 #include <tidepool/tick.hpp>
 
 #include "base/clock.hpp"
+#include "base/signals_blocked.hpp"
 #include "registry.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI {
@@ -23,7 +24,10 @@ bool ticker::tick_if_due(clock::time_point now) noexcept {
     return true;
 }
 
-background_ticker::background_ticker(std::chrono::milliseconds period) : period_(period), thread_([this] { run(); }) {}
+background_ticker::background_ticker(std::chrono::milliseconds period) : period_(period) {
+    const detail::signals_blocked for_the_thread;  // the program's signals are for the program's threads
+    thread_ = std::thread([this] { run(); });
+}
 
 background_ticker::~background_ticker() {
     {

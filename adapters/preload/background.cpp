@@ -1,12 +1,12 @@
 #include "background.hpp"
 
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include <algorithm>
 #include <climits>
 
+#include "base/signals_blocked.hpp"
 #include "shim.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI::preload::background {
@@ -32,9 +32,7 @@ void* run(void*) {
 
 void start() noexcept {
     if (current.decay_ms == 0) return;
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);  // the program's signals are for the program's threads
+    const detail::signals_blocked for_the_thread;  // the program's signals are for the program's threads
     pthread_attr_t attributes;
     ::pthread_attr_init(&attributes);
     ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -42,7 +40,6 @@ void start() noexcept {
     pthread_t thread;
     running = ::pthread_create(&thread, &attributes, run, nullptr) == 0;
     ::pthread_attr_destroy(&attributes);
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void after_fork_in_child() noexcept {

@@ -1,7 +1,6 @@
 #include "shim.hpp"
 
 #include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -11,6 +10,7 @@
 
 #include "background.hpp"
 #include "base/clock.hpp"
+#include "base/signals_blocked.hpp"
 #include "base/stop_with.hpp"
 #include "below.hpp"
 #include "pool.hpp"
@@ -224,11 +224,8 @@ bool trim(std::size_t keep) noexcept {
         }
     }
     // Without signals: a handler that frees what it had from below would wait for the lock that is held there.
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    const detail::signals_blocked undisturbed;
     const bool below_gave = below::trim(keep);
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return below_gave || gone > 0;
 }
 

@@ -45,8 +45,8 @@ private:
     clock::time_point due_;
 };
 
-// A thread that ticks pools whose decay_interval has gone by, also when the whole program is asleep. Runs from the
-// constructor to the destructor; one in a process is enough. It does not live on in a forked child.
+// A thread that ticks pools whose decay_interval has gone by, also when the whole program is asleep. It takes no signals.
+// Runs from the constructor to the destructor; one in a process is enough. It does not live on in a forked child.
 class background_ticker {
 public:
     // Looks at the clock once a period. Throws std::system_error when there can be no thread.
@@ -63,7 +63,7 @@ private:
     std::mutex lock_;
     std::condition_variable dismissal_;
     std::atomic<bool> dismissed_{false};  // written under lock_
-    std::thread thread_;                  // last: it uses all of the above
+    std::thread thread_;
 };
 
 }  // namespace tidepool::inline TIDEPOOL_ABI

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <sched.h>
+#include <time.h>
 
 #include <atomic>
 
@@ -27,6 +28,13 @@ inline void wait_politely(unsigned round) noexcept {
         pause();
     else
         ::sched_yield();
+}
+
+// The same for waits that may be long: short sleeps from some point on.
+inline void wait_long(unsigned round) noexcept {
+    if (round < 128) return wait_politely(round);
+    const timespec moment{0, 50'000};
+    ::nanosleep(&moment, nullptr);
 }
 
 class spin_lock {

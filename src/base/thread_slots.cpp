@@ -1,7 +1,6 @@
 #include "base/thread_slots.hpp"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <array>
 #include <atomic>
@@ -12,6 +11,7 @@
 
 #include "base/arena.hpp"
 #include "base/immortal.hpp"
+#include "base/signals_blocked.hpp"
 #include "base/sleeping_lock.hpp"
 #include "base/stable_table.hpp"
 
@@ -86,15 +86,10 @@ void give_up(void* value) noexcept {
     auto& slot = *static_cast<thread_slot*>(value);
     table& t = slots();
     this_thread = &exited;
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    const signals_blocked undisturbed;
     if (t.leave) t.leave(slot);
-    {
-        std::scoped_lock hold(t.lock);
-        t.taken[slot.index / 64] &= ~(std::uint64_t{1} << slot.index % 64);
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    std::scoped_lock hold(t.lock);
+    t.taken[slot.index / 64] &= ~(std::uint64_t{1} << slot.index % 64);
 }
 
 // Without a key nobody would tell us of a thread's exit, and its slot would be lost: then there are no slots.
