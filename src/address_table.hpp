@@ -38,7 +38,8 @@ public:
             e->value = value;
             return true;
         }
-        if ((count_ + 1) * 2 > capacity_ && !grow()) return false;
+        // Without memory fuller than that, but never full: a search ends at an empty slot.
+        if ((count_ + 1) * 2 > capacity_ && !grow() && count_ + 1 >= capacity_) return false;
         insert(p, value);
         return true;
     }

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "below.hpp"
+#include "below/below.hpp"
 #include "exported.hpp"
 #include "shim.hpp"
 

@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "below.hpp"
+#include "below/below.hpp"
 #include "exported.hpp"
 #include "shim.hpp"
 

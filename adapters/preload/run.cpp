@@ -30,7 +30,8 @@ constexpr char usage[] =
     "  --decay MS       give back what nobody used for two ticks of MS milliseconds, 0 to 86400000;\n"
     "                   default 1000; 0: only when the program calls malloc_trim\n"
     "  --background     tick by a thread of its own, so that an idle program gives memory back, too\n"
-    "  --upstream NAME  where the memory comes from: libc\n"
+    "  --upstream NAME  where the memory comes from: libc, mimalloc, jemalloc or pages, as far as they were built;\n"
+    "                   default libc\n"
     "  --help, --version\n"
     "\n"
     "Exit status: the program's own; 2 for a bad command line, 127 where there is no such program, 126 where it\n"
@@ -46,6 +47,7 @@ constexpr long decay_ms_max = 86'400'000;
 struct choices {
     std::string stats;  // value of TIDEPOOL_STATS; empty: not asked for
     std::string decay;  // value of TIDEPOOL_DECAY_MS; empty: not asked for
+    std::string upstream = "libc";
     bool background = false;
     char** command = nullptr;  // the program and its arguments, null at the end
 };
@@ -65,11 +67,10 @@ std::string absolute(const std::string& file) {
     return path;
 }
 
-void check_upstream(const std::string& name) {
-    if (name == "libc") return;
-    if (name == "mimalloc" || name == "jemalloc" || name == "pages")
-        stop(2, "--upstream " + name + " is not built; built is: libc");
-    stop(2, "--upstream " + name + ": there are libc, mimalloc, jemalloc and pages");
+std::string checked_upstream(const std::string& name) {
+    if (name != "libc" && name != "mimalloc" && name != "jemalloc" && name != "pages")
+        stop(2, "--upstream " + name + ": there are libc, mimalloc, jemalloc and pages");
+    return name;
 }
 
 choices read_command_line(int argc, char** argv) {
@@ -107,7 +108,7 @@ choices read_command_line(int argc, char** argv) {
         } else if (name == "--background") {
             chosen.background = true;
         } else if (name == "--upstream") {
-            check_upstream(value());
+            chosen.upstream = checked_upstream(value());
         } else {
             stop(2, "unknown option " + argument + " (--help tells what there is)");
         }
@@ -118,8 +119,8 @@ choices read_command_line(int argc, char** argv) {
 }
 
 // Beside this program, where the library stands from here in an installation, in ../lib, or where it was installed.
-std::string find_library() {
-    constexpr char name[] = "/libtidepool_malloc.so";
+std::string find_library(const std::string& upstream) {
+    const std::string name = "libtidepool_malloc" + (upstream == "libc" ? "" : "_" + upstream) + ".so";
     std::vector<std::string> folders;
     char self[4096];
     const ssize_t length = readlink("/proc/self/exe", self, sizeof self);
@@ -132,12 +133,12 @@ std::string find_library() {
     std::string seen;
     for (const std::string& folder : folders) {
         char* real = realpath(folder.c_str(), nullptr);  // without the /../
-        const std::string library = (real ? real : folder) + std::string(name);
+        const std::string library = (real ? real : folder) + "/" + name;
         std::free(real);
         if (launcher::is_regular_file(library)) return library;
         seen += (seen.empty() ? "" : ", ") + folder;
     }
-    stop(126, "libtidepool_malloc.so is in none of: " + seen);
+    stop(126, name + " is in none of: " + seen);
 }
 
 void set(const char* name, const std::string& value) {
@@ -156,7 +157,7 @@ void preload(const std::string& library) {
 
 int main(int argc, char** argv) {
     const choices chosen = read_command_line(argc, argv);
-    const std::string library = find_library();
+    const std::string library = find_library(chosen.upstream);
     const auto [program, found] = launcher::find_program(chosen.command[0]);
     if (found.exit_status != 0) stop(found.exit_status, found.why);
     const launcher::verdict end = launcher::examine(program, library);

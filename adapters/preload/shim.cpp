@@ -10,17 +10,19 @@
 
 #include "background.hpp"
 #include "base/clock.hpp"
-#include "base/signals_blocked.hpp"
 #include "base/stop_with.hpp"
-#include "below.hpp"
+#include "below/below.hpp"
 #include "pool.hpp"
 #include "registry.hpp"
+#include "slow_section.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI::preload {
 
 using namespace detail;
 
 settings current;
+
+constinit thread_local unsigned inside __attribute__((tls_model("initial-exec"))) = 0;
 
 namespace {
 
@@ -31,31 +33,6 @@ constinit std::atomic<pool*> the_pool{nullptr};
 constinit std::atomic<bool> building{false};
 constinit std::atomic<bool> loaded{false};  // our constructor has run
 
-// Whether the thread is in a slow section. The second of two words of static TLS; the first is this_thread.
-// A number, because a fork in a signal handler may come inside a slow section.
-constinit thread_local unsigned inside __attribute__((tls_model("initial-exec"))) = 0;
-
-// Entered once a thread. errno is afterwards what it was before.
-class slow_section {
-public:
-    slow_section() noexcept : entered_(inside == 0), errno_(errno) {
-        inside += entered_;
-        std::atomic_signal_fence(std::memory_order_seq_cst);  // marked before the first lock, for a handler to see
-    }
-    slow_section(const slow_section&) = delete;
-    slow_section& operator=(const slow_section&) = delete;
-    ~slow_section() {
-        std::atomic_signal_fence(std::memory_order_seq_cst);  // unmarked after the last lock, for the compiler, too
-        inside -= entered_;
-        errno = errno_;
-    }
-    explicit operator bool() const noexcept { return entered_; }
-
-private:
-    const bool entered_;
-    const int errno_;
-};
-
 // ---- freed inside a slow section: put aside until somebody is outside ------------------------------------------------
 
 // Written into the freed block.
@@ -64,20 +41,15 @@ struct aside {
 };
 constinit std::atomic<aside*> put_aside{nullptr};
 
-// Lock-free: for signal handlers. Nobody takes single blocks out, so there is no ABA.
-void set_aside(void* block) noexcept {
-    auto* a = ::new (block) aside{put_aside.load(std::memory_order_relaxed)};  // relaxed: the exchange decides
-    // Release: the link, for give_asides().
-    while (!put_aside.compare_exchange_weak(a->next, a, std::memory_order_release, std::memory_order_relaxed)) {
-    }
-}
-
 // In a slow section.
 void give_asides(pool& to) noexcept {
     if (!put_aside.load(std::memory_order_relaxed)) return;  // relaxed: the exchange decides
     for (aside* a = put_aside.exchange(nullptr, std::memory_order_acquire); a;) {
         aside* next = a->next;
-        to.deallocate(static_cast<std::uint32_t>(page_map::class_after(a) - 1), a);
+        if (const std::size_t after = page_map::class_after(a))
+            to.deallocate(static_cast<std::uint32_t>(after - 1), a);
+        else
+            below::free_inside(a);
         a = next;
     }
 }
@@ -123,7 +95,7 @@ pool* build() noexcept {
                          .index_wanted = shim_index,
                          .private_bytes_max = private_bytes_max,
                          .idle_bytes_max = static_cast<std::size_t>(current.idle_bytes),
-                         .stranger = below::free};
+                         .stranger = below::free_inside};
     pool* fresh = ::new (place) pool(plan, below::spans(), pool::from_spans{});
     ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     the_pool.store(fresh, std::memory_order_release);  // the pool, for built()
@@ -166,6 +138,14 @@ void* ask_below(Ask ask) noexcept {
 }
 
 }  // namespace
+
+// Lock-free: for signal handlers. Nobody takes single blocks out, so there is no ABA.
+void set_aside(void* block) noexcept {
+    auto* a = ::new (block) aside{put_aside.load(std::memory_order_relaxed)};  // relaxed: the exchange decides
+    // Release: the link, for give_asides().
+    while (!put_aside.compare_exchange_weak(a->next, a, std::memory_order_release, std::memory_order_relaxed)) {
+    }
+}
 
 void* allocate_slow(std::size_t size_class) noexcept {
     {
@@ -223,8 +203,6 @@ bool trim(std::size_t keep) noexcept {
             gone = p->trim(keep);
         }
     }
-    // Without signals: a handler that frees what it had from below would wait for the lock that is held there.
-    const detail::signals_blocked undisturbed;
     const bool below_gave = below::trim(keep);
     return below_gave || gone > 0;
 }

@@ -4,11 +4,10 @@
 // after any destructor, in a thread that has just exited its slot, in a signal handler.
 //
 // Invariants:
-//  1. While a thread is in a slow section (it may hold locks of the pool), whatever allocates on the same thread, be it a
-//     signal handler, a fork handler or libc itself, is served by what stands below, and what it frees is put aside.
-//     So a slow section never meets itself.
-//  2. A slow section calls nothing below but what makes spans, which takes no lock of the malloc below. So a handler
-//     that interrupts a slow section does not find that malloc locked.
+//  1. While a thread is in a slow section (slow_section.hpp), whatever allocates on the same thread is served by libc's
+//     malloc, and what it frees of the pool's is put aside. So a slow section never meets itself.
+//  2. A slow section takes no lock of libc's malloc: spans come from elsewhere, and another allocator below is called in
+//     slow sections only. So a handler that interrupts one does not find libc's malloc locked.
 //  3. A block is the pool's exactly if the page map says so. Everything else is for what stands below.
 #pragma once
 
@@ -40,6 +39,9 @@ void deallocate_slow(void* block) noexcept;  // one of the pool's
 void* allocate_large(std::size_t bytes) noexcept;
 void* allocate_large_zeroed(std::size_t bytes) noexcept;
 void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept;
+
+// A block, the pool's or not, that cannot be freed now: the next slow section of any thread frees it. Has at least 8 bytes.
+void set_aside(void* block) noexcept;
 
 // A pointer that is not the pool's, null among them. errno stays as it was.
 void deallocate_other(void* p) noexcept;

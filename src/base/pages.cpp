@@ -10,11 +10,6 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 
 namespace {
 
-std::size_t whole_pages(std::size_t bytes) noexcept {
-    const std::size_t page = page_bytes();
-    return (bytes + page - 1) & ~(page - 1);
-}
-
 void* map(std::size_t bytes) noexcept {
     void* p = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? nullptr : p;
@@ -40,6 +35,11 @@ void* map_and_cut(std::size_t bytes, std::size_t alignment) noexcept {
 
 std::size_t page_bytes() noexcept {
     return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));  // libc has it in a variable
+}
+
+std::size_t whole_pages(std::size_t bytes) noexcept {
+    const std::size_t page = page_bytes();
+    return (bytes + page - 1) & ~(page - 1);
 }
 
 void* map_pages(std::size_t bytes, std::size_t alignment) noexcept {

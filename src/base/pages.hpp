@@ -10,6 +10,9 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 // The system's page size in bytes.
 std::size_t page_bytes() noexcept;
 
+// `bytes` rounded up to whole pages; less than `bytes` where that overflows.
+std::size_t whole_pages(std::size_t bytes) noexcept;
+
 // Zeroed pages, `bytes` rounded up to whole ones, at a multiple of `alignment` (a power of two). Null when there are
 // none. errno is left as it was.
 void* map_pages(std::size_t bytes, std::size_t alignment) noexcept;

@@ -75,7 +75,21 @@ options_become_settings() { # options are the environment that the shim reads
     is "$PWD/a.json" "$run" --stats=a.json printenv TIDEPOOL_STATS
     is "" "$run" sh -c 'echo $TIDEPOOL_STATS $TIDEPOOL_DECAY_MS $TIDEPOOL_BACKGROUND'
     is "decay_ms=7" env TIDEPOOL_OPTIONS=decay_ms=7 "$run" printenv TIDEPOOL_OPTIONS
-    is "" "$run" --upstream libc true
+}
+
+an_upstream_is_a_library() { # --upstream chooses the library, and one that was not built is said to be missing
+    is "$SHIM" "$run" --upstream libc printenv LD_PRELOAD
+    local name library
+    for name in pages mimalloc jemalloc; do
+        library=${SHIM%.so}_$name.so
+        if [[ -e $library ]]; then
+            is "$library" "$run" --upstream "$name" printenv LD_PRELOAD
+            "$run" --upstream="$name" python3 -c 'print(len([bytes(100000) for i in range(1000)]))' >out ||
+                fail "a program runs over $name"
+        else
+            says 126 "libtidepool_malloc_$name.so is in none of" "$run" --upstream "$name" true
+        fi
+    done
 }
 
 preloaded_libraries_are_kept() { # an LD_PRELOAD that was there is kept, behind ours
@@ -115,7 +129,6 @@ bad_command_lines() { # a bad command line is one clear line and status 2
     for wrong in abc '' -1 1.5 86400001 99999999999999999999 '5 '; do
         says 2 '--decay .*: allowed is 0 to 86400000' "$run" --decay "$wrong" true
     done
-    says 2 'mimalloc is not built' "$run" --upstream mimalloc true
     says 2 'magic.*there are libc' "$run" --upstream=magic true
 }
 

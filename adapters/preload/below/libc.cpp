@@ -1,12 +1,9 @@
-// Below the shim: libc's own malloc, which our names hide but not its second ones, and spans straight from the
-// operating system.
+#include "libc.hpp"
+
 #include <dlfcn.h>
 #include <malloc.h>
 
 #include <atomic>
-
-#include "below.hpp"
-#include "regions.hpp"
 
 extern "C" {
 void* __libc_malloc(std::size_t);
@@ -16,11 +13,9 @@ void* __libc_memalign(std::size_t, std::size_t);
 void __libc_free(void*);
 }
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::below {
+namespace tidepool::inline TIDEPOOL_ABI::preload::libc {
 
 namespace {
-
-constinit regions span_memory;
 
 // A function of libc's without a second name. Looked up when it is first wanted: the look-up may itself allocate. Null
 // where there is none. Not RTLD_NEXT: in a program that is linked to another malloc, that one would come next.
@@ -64,16 +59,11 @@ bool trim(std::size_t keep) noexcept {
     return function && function(keep) != 0;
 }
 
-use measure() noexcept {
+below::use measure() noexcept {
     const auto function = its_mallinfo.get();
     if (!function) return {};
     const struct mallinfo2 its = function();
     return {its.uordblks + its.hblkhd, its.arena + its.hblkhd};
 }
 
-upstream spans() noexcept { return span_memory; }
-
-void before_fork() noexcept { span_memory.before_fork(); }
-void after_fork() noexcept { span_memory.after_fork(); }
-
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::below
+}  // namespace tidepool::inline TIDEPOOL_ABI::preload::libc
