@@ -26,6 +26,10 @@ void gang::run(const std::function<void(unsigned)>& work) {
 }
 
 void gang::member(unsigned number) {
+    // What work needs of the stack is there from the beginning, and no part of what grows.
+    volatile unsigned char stack[16 << 10];
+    for (std::size_t i = 0; i < sizeof stack; i += 4096) stack[i] = 0;
+
     std::unique_lock hold(lock_);
     for (unsigned seen = 0;; ++seen) {
         told_.wait(hold, [&] { return generation_ != seen; });
