@@ -322,7 +322,7 @@ magazine* pool::detach_empty(local_state& mine, std::uint32_t size_class) noexce
         fold_hits(r, *loaded);
         return mine.goes(r, std::exchange(loaded, &no_magazine));
     }
-    return depot_of(size_class).stock.take(records_);
+    return depot_of(size_class).stock.take(magazines_);
 }
 
 // How many blocks to ask for: twice as many with each refill, up to a magazine. A class that is little used holds little.
@@ -419,7 +419,7 @@ bool pool::give_chain(local_state& mine, std::uint32_t size_class, void* block) 
     } else if (rich) {
         make_room(mine, size_class);
     }
-    magazine* fresh = d.stock.take(records_);
+    magazine* fresh = d.stock.take(magazines_);
     if (!fresh) return false;
     fresh->push(block);
     load(mine, fresh);
@@ -555,7 +555,21 @@ void pool::purge_when_done() noexcept {
     if (!leaving_.load(std::memory_order_relaxed)) return;
     if (outgoing_blocks_.load(std::memory_order_relaxed) != 0 || source_.due() != 0) return;
     leaving_.store(false, std::memory_order_relaxed);
-    if (purge_owed_.exchange(false, std::memory_order_relaxed)) below_.purge();
+    if (!purge_owed_.exchange(false, std::memory_order_relaxed)) return;
+    give_back_magazines();
+    below_.purge();
+}
+
+// The empties of all classes at once, because a slab has magazines of several. Who wants one meanwhile makes a new one.
+void pool::give_back_magazines() noexcept {
+    std::scoped_lock hold(visiting_);
+    magazine_list idle;
+    for (std::uint32_t c = 0; c < plan_.sizes.count; ++c)
+        for (magazine *m = depot_of(c).stock.take_all(), *next; m; m = next) {
+            next = m->next;
+            idle.push(m);
+        }
+    magazines_.give_back(idle.take_all(), [&](magazine* m) { depot_of(m->size_class()).stock.put(m); });
 }
 
 // ---- decay ---------------------------------------------------------------------------------------------------------
@@ -802,11 +816,13 @@ void pool::lock_mechanisms() noexcept {
     large_.before_fork();
     ledger_.before_fork();
     source_.before_fork();
+    magazines_.before_fork();
     records_.before_fork();  // last: the others allocate under their locks
 }
 
 void pool::unlock_mechanisms() noexcept {
     records_.after_fork();
+    magazines_.after_fork();
     source_.after_fork();
     ledger_.after_fork();
     large_.after_fork();
@@ -843,6 +859,7 @@ std::size_t pool::trim_and_purge(std::size_t keep_bytes) noexcept {
     const std::size_t bytes = trim(keep_bytes);
     if (bytes > 0) {
         purge_owed_.store(false, std::memory_order_relaxed);
+        give_back_magazines();
         below_.purge();
     }
     return bytes;

@@ -25,11 +25,18 @@ void gang::run(const std::function<void(unsigned)>& work) {
     done_.wait(hold, [this] { return busy_ == 0; });
 }
 
-void gang::member(unsigned number) {
-    // What work needs of the stack is there from the beginning, and no part of what grows.
-    volatile unsigned char stack[16 << 10];
-    for (std::size_t i = 0; i < sizeof stack; i += 4096) stack[i] = 0;
+namespace {
 
+// What work needs of the stack is there from the beginning, and no part of what grows.
+[[gnu::noinline]] void touch_stack() {
+    volatile unsigned char below[16 << 10];
+    for (std::size_t i = 0; i < sizeof below; i += 4096) below[i] = 0;
+}
+
+}  // namespace
+
+void gang::member(unsigned number) {
+    touch_stack();
     std::unique_lock hold(lock_);
     for (unsigned seen = 0;; ++seen) {
         told_.wait(hold, [&] { return generation_ != seen; });

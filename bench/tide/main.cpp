@@ -69,10 +69,10 @@ public:
 
         json found{{"before_kib", bench::resident_kib()}};
         bench::forget_peak();
-        bystand();
         workers_.run([&](unsigned n) {
             if (n < takers) blocks_.take(resource_, n);
         });
+        bystand();
         workers_.run([&](unsigned n) {
             if (n >= takers) blocks_.free(resource_, n - takers);
         });
@@ -94,7 +94,8 @@ public:
     }
 
 private:
-    // The bystanders have their magazines full all at the same time.
+    // The bystanders have their magazines full all at the same time, and late, so that nothing of it decays before the rest
+    // is freed.
     void bystand() {
         const auto fill = [&](unsigned) { fill_magazines(resource_); };
         if (variant_ == sleeping) asleep_->run(fill);
