@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t page = 4096;
 constexpr unsigned doublings = 11;  // from 16 bytes to 32 KiB
-constexpr std::size_t burst_blocks = 256;
+constexpr std::size_t burst_blocks = 2000;  // more than a pool's private magazines hold of them
 constexpr size_range burst_sizes{16, 1040};
 
 std::size_t mixed(dice& random) {
