@@ -1,6 +1,6 @@
 // Memory for magazines: slabs of 64 KiB, each cut into magazines of whatever capacity is asked for next, and given back
-// when all of a slab's magazines are empty and out of use. A thread that had all size classes full leaves 48 KiB of
-// magazines behind, so 500 threads that sleep or have exited would hold 24 MiB for ever.
+// when all of a slab's magazines are empty and out of use. A thread that had all size classes full leaves 53 KiB of
+// magazines behind, so 500 threads that sleep or have exited would hold 26 MiB for ever.
 //
 // A magazine, unlike a ring or a local, is never read by anyone but its holder, so its memory may go while late thieves
 // are about (src/magazines.hpp, invariant 1).
