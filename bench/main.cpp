@@ -22,20 +22,21 @@ int refused(const std::string& file) {
     return EXIT_FAILURE;
 }
 
-int write(const std::string& file, const nlohmann::json& all) {
+int write(const std::string& file, const std::string& text) {
     std::ofstream out(file);
-    out << all.dump(2) << '\n';
+    out << text;
     out.close();
     return out ? EXIT_SUCCESS : refused(file);
 }
 
 int run(const bench::options& how) {
     const nlohmann::json machine = bench::machine();
-    if (!how.json_file.empty() && !std::ofstream(how.json_file, std::ios::app)) return refused(how.json_file);
+    for (const std::string& file : {how.json_file, how.csv_file})
+        if (!file.empty() && !std::ofstream(file, std::ios::app)) return refused(file);
     bench::session now(how);
     int status = EXIT_SUCCESS;
     try {
-        for (const auto part : {bench::run_pools, bench::run_index, bench::run_mallocs, bench::run_programs}) part(now);
+        for (const auto part : {bench::run_pools, bench::run_index, bench::run_mallocs, bench::run_programs, bench::run_tides}) part(now);
     } catch (const std::exception& e) {
         // What is measured already is worth reporting.
         fmt::print(stderr, "\ntidepool-bench: {}\n", e.what());
@@ -54,14 +55,17 @@ int run(const bench::options& how) {
         fmt::print("\nnot measured, being missing: {}\n", fmt::join(now.missing, " "));
         status = EXIT_FAILURE;
     }
-    if (how.json_file.empty()) return status;
-    const int written = write(how.json_file, {{"machine", machine},
-                                              {"quick", how.quick},
-                                              {"input", now.input},
-                                              {"results", bench::to_json(now.results)},
-                                              {"phases", now.phases},
-                                              {"targets", bench::to_json(targets)}});
-    return written == EXIT_SUCCESS ? status : written;
+    if (!how.json_file.empty()) {
+        const nlohmann::json all{{"machine", machine},
+                                 {"quick", how.quick},
+                                 {"input", now.input},
+                                 {"results", bench::to_json(now.results)},
+                                 {"phases", now.phases},
+                                 {"targets", bench::to_json(targets)}};
+        if (write(how.json_file, all.dump(2) + '\n') != EXIT_SUCCESS) status = EXIT_FAILURE;
+    }
+    if (!how.csv_file.empty() && write(how.csv_file, now.csv) != EXIT_SUCCESS) status = EXIT_FAILURE;
+    return status;
 }
 
 }  // namespace
@@ -70,6 +74,7 @@ int main(int argc, char** argv) {
     bench::options how;
     CLI::App app("Tidepool beside the standard's pools, and its malloc beside others, on the same work, in turn.");
     app.add_option("--json", how.json_file, "Also write the results to this file")->type_name("FILE");
+    app.add_option("--csv", how.csv_file, "Also write the tide's resident memory over time to this file")->type_name("FILE");
     app.add_option("--only", how.only, "Only what matches in \"BENCH/THREADS WHO\"; see --list")->type_name("REGEX");
     app.add_option("--rounds", how.rounds, "Rounds of each bench")->check(CLI::Range(1, 100000));
     app.add_flag("--quick", how.quick, "Less input, fewer and shorter rounds: three minutes");

@@ -74,17 +74,20 @@ public:
     }
 
 private:
-    struct alignas(apart) ring {
+    // Its slots stand right behind: together with the first eight it fills what keeps it apart from others.
+    struct ring {
         dequeue<T> values;
         std::atomic<ring*> next{nullptr};      // the next newer; written once by the owner, read by thieves
         std::atomic<ring*> previous{nullptr};  // the next older; written by owner and dropping thief, read by the owner
 
         explicit ring(std::atomic<T*>* slots, std::uint32_t size) noexcept : values(slots, size) {}
     };
+    static_assert(sizeof(ring) + first_size * sizeof(std::atomic<T*>) <= apart);
 
     // Owner. Links a new ring of `size` slots in at the head; null when there is no memory.
     ring* grow(arena& rings, std::uint32_t size) noexcept {
-        void* place = rings.allocate(sizeof(ring) + size * sizeof(std::atomic<T*>), alignof(ring));
+        const std::size_t bytes = sizeof(ring) + size * sizeof(std::atomic<T*>);
+        void* place = rings.allocate((bytes + apart - 1) / apart * apart, apart);
         if (!place) return nullptr;
         auto* slots = reinterpret_cast<std::atomic<T*>*>(static_cast<std::byte*>(place) + sizeof(ring));
         for (std::uint32_t i = 0; i < size; ++i) ::new (slots + i) std::atomic<T*>(nullptr);

@@ -5,15 +5,17 @@
 //
 // Invariants:
 //  1. A magazine has one holder: a local (loaded or spare), a chain, a list, or one thread's stack frame.
-//  2. The stock holds empties of one capacity and never frees one: as many exist as were in use at one time.
+//  2. The stock holds empties of one capacity. What it holds when a tick is done may go (src/magazine_slabs.hpp).
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 
-#include "base/arena.hpp"
 #include "base/spin_lock.hpp"
+#include "magazine_slabs.hpp"
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
@@ -39,6 +41,8 @@ public:
     void for_each(Look look) const noexcept {
         for (const magazine* m = first_; m; m = m->next) look(*m);
     }
+    // All of them, linked by `next`.
+    magazine* take_all() noexcept { return std::exchange(first_, nullptr); }
 
 private:
     magazine* first_ = nullptr;
@@ -57,6 +61,11 @@ public:
         magazine* m = list_.pop();
         some_.store(!list_.empty(), std::memory_order_relaxed);
         return m;
+    }
+    magazine* take_all() noexcept {
+        std::scoped_lock hold(lock_);
+        some_.store(false, std::memory_order_relaxed);
+        return list_.take_all();
     }
     // Around a fork, by the forking thread.
     void before_fork() noexcept { lock_.lock(); }
@@ -83,11 +92,14 @@ public:
     }
 
     // An empty magazine, or null when there is no memory for a new one. Any thread.
-    magazine* take(arena& records) noexcept {
+    magazine* take(magazine_slabs& slabs) noexcept {
         if (!empties_.seems_empty())
             if (magazine* m = empties_.pop()) return m;
-        return records.make<magazine>(capacity_ * sizeof(void*), size_class_, capacity_);
+        return slabs.make(size_class_, capacity_);
     }
+
+    // All empties there are, linked by `next`. Any thread.
+    magazine* take_all() noexcept { return empties_.seems_empty() ? nullptr : empties_.take_all(); }
 
     // Needs: `m` is empty and came from here. Any thread.
     void put(magazine* m) noexcept { empties_.push(m); }

@@ -299,7 +299,7 @@ magazine* pool::detach_empty(local_state& mine, std::uint32_t size_class) noexce
         fold_hits(r, *loaded);
         return mine.goes(r, std::exchange(loaded, &no_magazine));
     }
-    return depot_of(size_class).stock.take(records_);
+    return depot_of(size_class).stock.take(magazines_);
 }
 
 // How many blocks to ask for: twice as many with each refill, up to a magazine. A class that is little used holds little.
@@ -394,7 +394,7 @@ bool pool::give_chain(local_state& mine, std::uint32_t size_class, void* block) 
     } else if (rich) {
         make_room(mine, size_class);
     }
-    magazine* fresh = d.stock.take(records_);
+    magazine* fresh = d.stock.take(magazines_);
     if (!fresh) return false;
     fresh->push(block);
     load(mine, fresh);

@@ -26,6 +26,7 @@
 #include "large_blocks.hpp"
 #include "ledger.hpp"
 #include "local.hpp"
+#include "magazine_slabs.hpp"
 #include "magazines.hpp"
 #include "objects.hpp"
 #include "registry.hpp"
@@ -165,6 +166,7 @@ private:
     void hand_down_some() noexcept;
     void give_due(std::size_t spans_max) noexcept;
     void purge_when_done() noexcept;
+    void give_back_magazines() noexcept;
 
     // The parts of threads.
     bool set_up() noexcept;
@@ -193,6 +195,7 @@ private:
     const bool handshake_;
 
     arena records_;
+    magazine_slabs magazines_;
     metered_upstream below_;
     any_source any_source_;
     source& source_;

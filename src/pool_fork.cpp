@@ -81,11 +81,13 @@ void pool::lock_mechanisms() noexcept {
     large_.before_fork();
     ledger_.before_fork();
     source_.before_fork();
+    magazines_.before_fork();
     records_.before_fork();  // last: the others allocate under their locks
 }
 
 void pool::unlock_mechanisms() noexcept {
     records_.after_fork();
+    magazines_.after_fork();
     source_.after_fork();
     ledger_.after_fork();
     large_.after_fork();

@@ -70,7 +70,21 @@ void pool::purge_when_done() noexcept {
     if (!leaving_.load(std::memory_order_relaxed)) return;
     if (outgoing_blocks_.load(std::memory_order_relaxed) != 0 || source_.due() != 0) return;
     leaving_.store(false, std::memory_order_relaxed);
-    if (purge_owed_.exchange(false, std::memory_order_relaxed)) below_.purge();
+    if (!purge_owed_.exchange(false, std::memory_order_relaxed)) return;
+    give_back_magazines();
+    below_.purge();
+}
+
+// The empties of all classes at once, because a slab has magazines of several. Who wants one meanwhile makes a new one.
+void pool::give_back_magazines() noexcept {
+    std::scoped_lock hold(visiting_);
+    magazine_list idle;
+    for (std::uint32_t c = 0; c < plan_.sizes.count; ++c)
+        for (magazine *m = depot_of(c).stock.take_all(), *next; m; m = next) {
+            next = m->next;
+            idle.push(m);
+        }
+    magazines_.give_back(idle.take_all(), [&](magazine* m) { depot_of(m->size_class()).stock.put(m); });
 }
 
 // ---- decay ---------------------------------------------------------------------------------------------------------
@@ -278,6 +292,7 @@ std::size_t pool::trim_and_purge(std::size_t keep_bytes) noexcept {
     const std::size_t bytes = trim(keep_bytes);
     if (bytes > 0) {
         purge_owed_.store(false, std::memory_order_relaxed);
+        give_back_magazines();
         below_.purge();
     }
     return bytes;

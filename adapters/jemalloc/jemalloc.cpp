@@ -1,5 +1,6 @@
 #include <tidepool/jemalloc.hpp>
 
+#include <pthread.h>
 #include <sys/types.h>
 
 #include <algorithm>
@@ -9,11 +10,13 @@
 #include <cstdio>
 #include <new>
 
-#include "names.hpp"
-#include "pulse.hpp"
 #include "base/immortal.hpp"
 #include "base/made_once.hpp"
+#include "base/pages.hpp"
+#include "names.hpp"
+#include "pulse.hpp"
 #include "heartbeat.hpp"
+#include "span_regions.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI {
 
@@ -159,20 +162,40 @@ struct large_arena {
     }
 };
 
-struct shared {
-    static int flags_for(std::size_t bytes, std::size_t alignment) noexcept {
-        return alignment_flag(alignment) | (bytes >= large ? large_arena::get().flags : 0);
-    }
-    // As flags_for(), without the arena: jemalloc knows it by the block.
-    static int way_back(std::size_t bytes, std::size_t alignment) noexcept {
-        return alignment_flag(alignment) | (bytes >= large && large_arena::get().exists ? je::uncached : 0);
-    }
+int flags_for(std::size_t bytes, std::size_t alignment) noexcept {
+    return alignment_flag(alignment) | (bytes >= large ? large_arena::get().flags : 0);
+}
+// As flags_for(), without the arena: jemalloc knows it by the block.
+int way_back(std::size_t bytes, std::size_t alignment) noexcept {
+    return alignment_flag(alignment) | (bytes >= large && large_arena::get().exists ? je::uncached : 0);
+}
 
+// Where spans come from: a thread that uses nothing but pools comes to have no cache of jemalloc's, and jemalloc has no
+// record of each span.
+struct large_blocks {
     static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        return allocate_with(bytes, flags_for(bytes, alignment));
+    }
+    static void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        tidepool_je_sdallocx(p, bytes, way_back(bytes, alignment));
+    }
+};
+using regions = detail::span_regions<large_blocks>;
+constinit detail::immortal<regions> spans;
+
+// A child finds the regions whole, as jemalloc sees to its own. At load: no child is forked while it is half done.
+[[maybe_unused]] const int forks_heard =
+    ::pthread_atfork([] { spans.it.before_fork(); }, [] { spans.it.after_fork(); }, [] { spans.it.after_fork(); });
+
+struct shared {
+    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        if (regions::serves(bytes, alignment))
+            if (void* p = spans.it.allocate(bytes)) return p;
         bytes = whole(bytes, alignment);
         return allocate_with(bytes, flags_for(bytes, alignment));
     }
     static void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        if (regions::serves(bytes, alignment) && spans.it.deallocate(p, bytes)) return;
         bytes = whole(bytes, alignment);
         tidepool_je_sdallocx(p, bytes, way_back(bytes, alignment));
     }
@@ -181,12 +204,12 @@ struct shared {
         return allocate_batch_with(bytes, flags_for(bytes, alignment), out, count);
     }
     static void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
-        bytes = whole(bytes, alignment);
-        const int flags = way_back(bytes, alignment);
-        for (std::size_t i = 0; i < count; ++i) tidepool_je_sdallocx(blocks[i], bytes, flags);
+        for (std::size_t i = 0; i < count; ++i) deallocate(blocks[i], bytes, alignment);
     }
+    static void discard(void* p, std::size_t bytes) noexcept { detail::empty_pages(p, bytes); }
     // The arena of large blocks at once; jemalloc's own, where small blocks went, as far as their decay times say.
     static void purge() noexcept {
+        spans.it.purge();
         if (large_arena::get().exists) purge_arena(large_arena::get().index);
         const path& decay = detail::made_once<[] { return path("arena.0.decay"); }>();
         decay.call_of(je::all_arenas);

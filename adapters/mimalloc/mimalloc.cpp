@@ -1,6 +1,7 @@
 #include <tidepool/mimalloc.hpp>
 
 #include <mimalloc.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +14,7 @@
 #include "base/made_once.hpp"
 #include "base/pages.hpp"
 #include "heartbeat.hpp"
+#include "span_regions.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI {
 
@@ -38,18 +40,39 @@ void* allocate_default(std::size_t bytes, std::size_t alignment) noexcept {
                        [](std::size_t n, std::size_t a) { return mi_malloc_aligned_at(n, a, 0); });
 }
 
-struct default_heaps {
+// Where spans come from: blocks that mimalloc gives to the system as soon as they are freed, whichever thread has them.
+struct huge_blocks {
     static void* allocate(std::size_t bytes, std::size_t alignment) noexcept { return allocate_default(bytes, alignment); }
     static void deallocate(void* p, std::size_t, std::size_t) noexcept { mi_free(p); }
+};
+using regions = detail::span_regions<huge_blocks>;
+constinit detail::immortal<regions> spans;
+
+// A child finds the regions whole; mimalloc itself has nothing of the kind. At load: no child is forked while it is half done.
+[[maybe_unused]] const int forks_heard =
+    ::pthread_atfork([] { spans.it.before_fork(); }, [] { spans.it.after_fork(); }, [] { spans.it.after_fork(); });
+
+struct default_heaps {
+    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        if (regions::serves(bytes, alignment))
+            if (void* p = spans.it.allocate(bytes)) return p;
+        return allocate_default(bytes, alignment);
+    }
+    static void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        if (!regions::serves(bytes, alignment) || !spans.it.deallocate(p, bytes)) mi_free(p);
+    }
     static std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
         for (std::size_t i = 0; i < count; ++i)
-            if (!(out[i] = allocate_default(bytes, alignment))) return i;
+            if (!(out[i] = allocate(bytes, alignment))) return i;
         return count;
     }
-    static void deallocate_batch(std::size_t, std::size_t, void** blocks, std::size_t count) noexcept {
-        for (std::size_t i = 0; i < count; ++i) mi_free(blocks[i]);
+    static void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
+        for (std::size_t i = 0; i < count; ++i) deallocate(blocks[i], bytes, alignment);
     }
-    static void purge() noexcept { mi_collect(true); }
+    static void purge() noexcept {
+        spans.it.purge();
+        mi_collect(true);
+    }
     static void discard(void* p, std::size_t bytes) noexcept { detail::empty_pages(p, bytes); }
     static std::size_t good_size(std::size_t bytes) noexcept { return std::max(bytes, mi_good_size(bytes)); }
     static bool leaf() noexcept { return true; }

@@ -56,6 +56,7 @@ nlohmann::json to_json(const std::vector<result>& results) {
         if (r.ratio) one["ratio"] = *r.ratio;
         if (r.upstream_calls) one["upstream_calls"] = *r.upstream_calls;
         if (r.cpu_ms) one["cpu_ms"] = *r.cpu_ms;
+        if (r.empty_after_s) one["empty_after_s"] = *r.empty_after_s;
         if (r.memory) {
             const std::pair<const char*, long> figures[] = {{"rss_before_kib", r.memory->before},
                                                             {"rss_peak_kib", r.memory->peak},

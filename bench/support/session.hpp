@@ -18,6 +18,7 @@ namespace bench {
 
 struct options {
     std::string json_file;
+    std::string csv_file;
     std::string only;
     unsigned rounds = 0;
     bool quick = false;
@@ -49,6 +50,7 @@ struct session {
     bench::progress progress;
     std::vector<result> results;
     std::string notes;              // what the table has no room for
+    std::string csv;                // resident memory over time, of the tide
     std::set<std::string> missing;  // mallocs that were wanted and are not there
     nlohmann::json input = nlohmann::json::object(), phases = nlohmann::json::object();
 
@@ -61,5 +63,6 @@ void run_pools(session& now);
 void run_index(session& now);
 void run_mallocs(session& now);
 void run_programs(session& now);
+void run_tides(session& now);
 
 }  // namespace bench

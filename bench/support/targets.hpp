@@ -20,5 +20,7 @@ struct target {
 std::vector<target> targets_of(const std::vector<result>& results);
 // Those of them that are about malloc.
 std::vector<target> malloc_targets_of(const std::vector<result>& results);
+// Those that are about the tide.
+std::vector<target> tide_targets_of(const std::vector<result>& results);
 
 }  // namespace bench

@@ -21,8 +21,9 @@
 
 namespace tidepool::inline TIDEPOOL_ABI {
 
-// Small blocks by malloc and sdallocx, in batches where those pay; from 64 KiB on, spans among them, out of an arena that all
-// users of this upstream share and that purge() empties into the operating system. Any thread.
+// Small blocks by malloc and sdallocx, in batches where those pay; from 64 KiB on out of an arena that all users of this
+// upstream share and that purge() empties into the operating system. Spans are cut from blocks of 32 MiB out of that arena.
+// Any thread.
 // name() tells version and heartbeat, as "jemalloc 5.3.0 (heartbeat: activity callback)".
 upstream jemalloc_upstream() noexcept;
 

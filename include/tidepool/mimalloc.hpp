@@ -21,8 +21,9 @@ struct mi_heap_s;  // mimalloc's own
 namespace tidepool::inline TIDEPOOL_ABI {
 
 // mimalloc's default heaps. Any thread. Requests up to 1 KiB take mimalloc's small-block entry point. What decays leaves the
-// process: spans are emptied before they go back, because mimalloc itself gives nothing to the system that belongs to a thread
-// that sleeps; blocks of a direct pool may stay with it. purge() collects the calling thread's heap.
+// process: spans are cut from blocks of 32 MiB and emptied before they go back, because mimalloc itself gives nothing smaller to
+// the system that belongs to a thread that sleeps; blocks of a direct pool may stay with it. purge() collects the calling
+// thread's heap.
 // name() tells the version, as "mimalloc 2.0.9".
 upstream mimalloc_upstream() noexcept;
 

@@ -145,10 +145,8 @@ TEST_CASE("mimalloc: thousands of threads that allocate and exit leave nothing b
     threads_leave_nothing(tidepool::mimalloc_upstream(), *tidepool::mimalloc_resource());
 }
 
-// One page of each span stays: mimalloc links freed blocks through their first bytes, and a sleeping thread's are not
-// collected by anyone. A span is 16 pages or more.
 TEST_CASE("mimalloc: what decays leaves the process, though the threads that it came from sleep") {
-    sleepers_keep_nothing(tidepool::mimalloc_upstream(), 64 * mib / 16 + 6 * mib);
+    sleepers_keep_nothing(tidepool::mimalloc_upstream(), 6 * mib);
 }
 
 TEST_CASE("mimalloc: a memory resource serves containers") { serves_containers(tidepool::mimalloc_resource()); }

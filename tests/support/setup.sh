@@ -10,6 +10,9 @@ packages_to_preload=(gcc binutils git perl python3 redis-server redis-tools sqli
 # What bench/run measures the malloc shim against, and with.
 packages_to_compare=(libmimalloc2.0 libjemalloc2 libtcmalloc-minimal4 python3 redis-server redis-tools)
 
+# What bench/tide/plot draws with.
+packages_to_draw=(gnuplot-nox)
+
 # install_packages NAME...: installs those that are missing, through sudo where not root. Where that cannot be done it
 # prints the command and ends the script.
 install_packages() {

@@ -9,7 +9,7 @@
 #include <set>
 #include <vector>
 
-#include "base/arena.hpp"
+#include "magazine_slabs.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 
@@ -63,12 +63,12 @@ TEST_CASE("a shared list loses and doubles nothing between threads") {
 }
 
 TEST_CASE("the stock gives empties of its capacity with room for as many blocks") {
-    detail::arena records;
+    detail::magazine_slabs slabs;
     detail::magazine_stock stock;
     stock.set_up(5, 256);
     std::vector<detail::magazine*> got;
     for (int i = 0; i < 100; ++i) {
-        detail::magazine* m = stock.take(records);
+        detail::magazine* m = stock.take(slabs);
         REQUIRE(m);
         CHECK(m->empty());
         CHECK(m->capacity() == 256);
@@ -81,20 +81,20 @@ TEST_CASE("the stock gives empties of its capacity with room for as many blocks"
         for (std::uint32_t k = 0; k < m->capacity(); ++k) REQUIRE(m->blocks()[k] == m);
     for (detail::magazine* m : got) stock.put(m);
     std::set<detail::magazine*> again;
-    for (int i = 0; i < 100; ++i) again.insert(stock.take(records));
+    for (int i = 0; i < 100; ++i) again.insert(stock.take(slabs));
     CHECK(again == std::set<detail::magazine*>(got.begin(), got.end()));
 }
 
 TEST_CASE("magazines that go round between a filler and an emptier are made once") {
-    detail::arena records;
+    detail::magazine_slabs slabs;
     detail::magazine_stock stock;
     stock.set_up(0, 64);
     std::size_t early = 0;
     for (int round = 0; round < 10'000; ++round) {
         std::vector<detail::magazine*> in_use;
-        for (int i = 0; i < 20; ++i) in_use.push_back(stock.take(records));
+        for (int i = 0; i < 20; ++i) in_use.push_back(stock.take(slabs));
         for (detail::magazine* m : in_use) stock.put(m);
-        if (round == 0) early = records.bytes();
+        if (round == 0) early = slabs.bytes();
     }
-    CHECK(records.bytes() == early);
+    CHECK(slabs.bytes() == early);
 }

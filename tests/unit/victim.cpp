@@ -26,6 +26,7 @@ constexpr std::uint32_t size_max = 1024, classes = 3, size_class = 1;
 // A local of three size classes, of which the tests use the middle one.
 struct kit {
     detail::arena records;
+    detail::magazine_slabs slabs;
     detail::magazine_stock stock;
     detail::local_state* part;
     std::vector<detail::magazine*> gone, emptied;
@@ -43,7 +44,7 @@ struct kit {
     detail::rack& rack() { return part->rack_of(size_class); }
 
     detail::magazine* with(std::uint32_t blocks) {
-        detail::magazine* m = stock.take(records);
+        detail::magazine* m = stock.take(slabs);
         m->set_count(blocks);
         return m;
     }

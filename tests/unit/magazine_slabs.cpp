@@ -1,0 +1,72 @@
+// src: magazine_slabs.hpp
+#include "magazine_slabs.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <set>
+#include <vector>
+
+#include "magazines.hpp"
+
+namespace detail = tidepool::detail;
+
+namespace {
+
+// Magazines of two classes by turns: about 17 KiB of eight.
+std::vector<detail::magazine*> made(detail::magazine_slabs& slabs, std::size_t count) {
+    std::vector<detail::magazine*> all;
+    for (std::size_t i = 0; i < count; ++i) {
+        detail::magazine* m = i % 2 ? slabs.make(1, 256) : slabs.make(0, 256);
+        REQUIRE(m);
+        CHECK(m->empty());
+        for (std::size_t k = 0; k < m->capacity(); ++k) m->push(m);
+        all.push_back(m);
+    }
+    return all;
+}
+
+// Gives these back; those that stay.
+std::set<detail::magazine*> kept(detail::magazine_slabs& slabs, const std::vector<detail::magazine*>& idle) {
+    detail::magazine_list list;
+    for (detail::magazine* m : idle) list.push(m);
+    std::set<detail::magazine*> stay;
+    slabs.give_back(list.take_all(), [&](detail::magazine* m) { stay.insert(m); });
+    return stay;
+}
+
+}  // namespace
+
+TEST_CASE("slabs are mapped when they are needed") {
+    detail::magazine_slabs slabs;
+    CHECK(slabs.bytes() == 0);
+    CHECK(kept(slabs, {}).empty());
+    made(slabs, 1);
+    CHECK(slabs.bytes() == 64 << 10);
+    made(slabs, 100);
+    CHECK(slabs.bytes() > 128 << 10);
+}
+
+TEST_CASE("slabs whose magazines are all idle leave, but for the newest") {
+    detail::magazine_slabs slabs;
+    const std::vector<detail::magazine*> all = made(slabs, 300);
+    const std::set<detail::magazine*> stay = kept(slabs, all);
+    CHECK(slabs.bytes() == 64 << 10);
+    for (detail::magazine* m : stay) CHECK(m->blocks()[255] == m);
+    CHECK(kept(slabs, {stay.begin(), stay.end()}) == stay);
+}
+
+TEST_CASE("a slab stays for one magazine in use, and leaves when that is idle, too") {
+    detail::magazine_slabs slabs;
+    std::vector<detail::magazine*> all = made(slabs, 300);
+    detail::magazine* in_use = all[0];
+    all.erase(all.begin());
+    const std::set<detail::magazine*> stay = kept(slabs, all);
+    CHECK(slabs.bytes() == 128 << 10);
+    CHECK(in_use->blocks()[255] == in_use);
+    CHECK(stay.count(all[0]) == 1);  // its neighbour
+    std::vector<detail::magazine*> rest(stay.begin(), stay.end());
+    rest.push_back(in_use);
+    CHECK(kept(slabs, rest).size() < rest.size());
+    CHECK(slabs.bytes() == 64 << 10);
+}
