@@ -40,7 +40,7 @@ void* reallocate(void* p, std::size_t, std::size_t bytes) noexcept { return mi_r
 void deallocate(void* p, std::size_t) noexcept { mi_free(p); }
 std::size_t usable_size(void* p, std::size_t) noexcept { return mi_usable_size(p); }
 
-void purge() noexcept { mi_collect(true); }
+void purge() noexcept { its_spans.it.purge(); }
 
 upstream spans() noexcept { return its_spans.it; }
 

@@ -13,8 +13,8 @@
 #include "base/stop_with.hpp"
 #include "below.hpp"
 #include "libc.hpp"
-#include "shim.hpp"
-#include "slow_section.hpp"
+#include "../shim.hpp"
+#include "../slow_section.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI::preload::below {
 

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 namespace contract {
@@ -20,6 +21,12 @@ namespace contract {
 inline bool shim_promises() {
     const char* asked = std::getenv("TIDEPOOL_TESTS_SHIM");
     return asked && *asked;
+}
+
+// By what stands below it.
+inline bool shim_is(const char* flavour) {
+    const char* asked = std::getenv("TIDEPOOL_TESTS_SHIM");
+    return asked && std::strcmp(asked, flavour) == 0;
 }
 
 // Hides a value from the compiler, which knows malloc and would warn, fold and leave out.
