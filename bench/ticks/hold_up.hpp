@@ -7,9 +7,9 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-namespace bench {
+#include "ticks/names.hpp"
 
-inline constexpr const char* hold_up_name = "tick-hold-up";
+namespace bench {
 
 // "UPSTREAM, HOW": see bench/README.md.
 std::vector<std::string> hold_up_contestants();
