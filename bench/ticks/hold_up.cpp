@@ -12,6 +12,7 @@
 #include <tidepool/tick.hpp>
 
 #include "ticks/town.hpp"
+#include "ticks/visits.hpp"
 #include "ticks/worker.hpp"
 
 #if defined(TIDEPOOL_BENCH_MIMALLOC)
@@ -116,35 +117,34 @@ nlohmann::json run(const upstream_kind& below, const way& how, std::size_t secon
     tick_by_hand(all, 2, by_hand);  // the first waves take fresh memory
     const town::sums before = all.count();
     counts = true;
+    const std::uint64_t visits_before = visits_so_far().all;
     const tick_cost cost = tick_by_hand(all, seconds, by_hand);
+    const std::uint64_t visits = visits_so_far().all - visits_before;
     counts = false;
     const town::sums after = all.count();
     over = true;
     for (std::thread& each : threads) each.join();
 
     worker::findings found;
-    for (const worker& each : work) {
-        const worker::findings& one = each.found();
-        found.all.add(one.all);
-        found.with_tick += one.with_tick;
-        found.with_tick_ns += one.with_tick_ns;
-        found.longest_with_tick_ns = std::max(found.longest_with_tick_ns, one.longest_with_tick_ns);
-        found.longest_calm_with_tick_ns = std::max(found.longest_calm_with_tick_ns, one.longest_calm_with_tick_ns);
-        found.longest_calm_ns = std::max(found.longest_calm_ns, one.longest_calm_ns);
-        found.switches += one.switches;
-    }
-    const double all_ns = 1e9 * static_cast<double>(seconds);
+    for (const worker& each : work) found.add(each.found());
+    const worker::meeting &performed = found.performed, &beside = found.beside;
+    const double run_ns = 1e9 * static_cast<double>(seconds);
     return {{"operations", found.all.count()},
             {"p999_us", found.all.quantile_ns(0.999) / 1000},
-            {"p9999_us", found.all.quantile_ns(0.9999) / 1000},
             {"longest_us", found.all.longest_ns() / 1000},
             {"longest_calm_us", found.longest_calm_ns / 1000},
-            {"longest_with_tick_us", found.longest_with_tick_ns / 1000},
-            {"longest_calm_with_tick_us", found.longest_calm_with_tick_ns / 1000},
-            {"with_tick", found.with_tick},
-            {"with_tick_percent", 100 * found.with_tick_ns / all_ns},
             {"switches", found.switches},
+            {"performed", performed.count},
+            {"performed_us", performed.longest_ns / 1000},
+            {"performed_calm_us", performed.longest_calm_ns / 1000},
+            {"performed_percent", 100 * performed.ns / run_ns},
+            {"beside", beside.count},
+            {"beside_us", beside.longest_ns / 1000},
+            {"beside_calm_us", beside.longest_calm_ns / 1000},
+            {"with_tick_us", std::max(performed.longest_ns, beside.longest_ns) / 1000},
+            {"with_tick_calm_us", std::max(performed.longest_calm_ns, beside.longest_calm_ns) / 1000},
             {"ticks", after.ticks - before.ticks},
+            {"visits", visits},
             {"blocks_returned", after.returned - before.returned},
             {"blocks_cached", by_hand ? cost.cached : static_cast<double>(after.cached)},
             {"ticking_percent", 100 * cost.cpu_seconds / static_cast<double>(seconds)}};

@@ -30,8 +30,8 @@ struct figure {
 
 constexpr figure of_operations[] = {
     {hold_up_p999, "p999_us", "us"},
-    {hold_up_with_tick, "longest_calm_with_tick_us", "us"},
-    {hold_up_with_tick_all, "longest_with_tick_us", "us"},
+    {hold_up_with_tick, "with_tick_calm_us", "us"},
+    {hold_up_with_tick_all, "with_tick_us", "us"},
     {hold_up_calm, "longest_calm_us", "us"},
     {hold_up_all, "longest_us", "us"},
 };
@@ -45,10 +45,9 @@ bool about_ticks(const figure& f) {
 
 std::string note(const std::string& who, const std::vector<json>& runs) {
     const auto of = [&](const char* field) { return median(values(runs, field)); };
-    return fmt::format("{:<28}{:>10.0f} operations {:>6.0f} ticks {:>5.0f} operations with a tick {:>9.0f} blocks cached "
-                       "{:>9.0f} handed down {:>6.0f} involuntary switches\n",
-                       who, of("operations"), of("ticks"), of("with_tick"), of("blocks_cached"), of("blocks_returned"),
-                       of("switches"));
+    return fmt::format("{:<26}{:>10.0f} {:>8.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>12.0f} {:>10.0f}\n", who,
+                       of("operations"), of("ticks"), of("performed"), of("beside"), of("switches"), of("blocks_cached"),
+                       of("blocks_returned"), of("performed_percent") * 1000);
 }
 
 }  // namespace
@@ -77,7 +76,8 @@ void run_hold_up(session& now, const std::string& there) {
     for (std::size_t i = 0; i < who.size(); ++i)
         if (by_hand(who[i])) add(of_ticks, i);
 
-    now.notes += fmt::format("\n{}, medians of the rounds\n", hold_up_name);
+    now.notes += fmt::format("\n{:<26}{:>10} {:>8} {:>10} {:>10} {:>10} {:>10} {:>12} {:>10}\n", hold_up_name, "operations",
+                             "ticks", "performing", "beside", "switches", "cached", "handed down", "0.001 %");
     for (std::size_t i = 0; i < who.size(); ++i) now.notes += note(who[i], runs[i]);
     for (std::size_t i = 0; i < who.size(); ++i) now.phases[hold_up_name][who[i]] = runs[i];
 }

@@ -10,6 +10,7 @@
 #include <tidepool/pool_resource.hpp>
 
 #include "support/dice.hpp"
+#include "ticks/visits.hpp"
 
 namespace bench {
 
@@ -41,11 +42,12 @@ public:
         for (const block& each : stock) pool(i).deallocate(each.p, each.bytes);
     }
 
-    // Sums of the pools' statistics. Visits every part, and so holds threads up: not while they are measured.
+    // Sums of the pools' statistics. Visits every part, and so holds threads up.
     struct sums {
         std::uint64_t ticks = 0, cached = 0, returned = 0;
     };
     sums count() const {
+        const uncounted_visits quiet;
         sums all;
         for (const auto& each : pools_) {
             const tidepool::stats now = each->stats();
@@ -55,8 +57,6 @@ public:
         }
         return all;
     }
-
-    std::uint64_t ticks() const { return count().ticks; }
 
 private:
     struct block {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "ticks/visits.hpp"
+
 namespace bench {
 
 namespace {
@@ -38,24 +40,16 @@ void worker::run(const std::atomic<bool>& counts, const std::atomic<bool>& over)
 // A wave of blocks of mixed sizes out of one pool, then all of them back, last first; the next wave out of the next pool.
 void worker::operation(bool counts) {
     std::pmr::memory_resource& from = current();
-    clock::time_point start, end;
     if (giving_) {
         const block last = wave_.back();
         wave_.pop_back();
-        start = clock::now();
-        from.deallocate(last.p, last.bytes);
-        end = clock::now();
+        timed(counts, [&] { from.deallocate(last.p, last.bytes); });
     } else {
         block next{nullptr, town_sizes.of(random_.roll())};
-        start = clock::now();
-        next.p = from.allocate(next.bytes);
-        end = clock::now();
+        timed(counts, [&] { next.p = from.allocate(next.bytes); });
         *static_cast<volatile unsigned char*>(next.p) = 1;
         wave_.push_back(next);
     }
-    const double ns = std::chrono::duration<double, std::nano>(end - start).count();
-    if (counts) found_.all.add(ns);
-    if (ns >= slow_ns) look_into(ns, counts);
     if (wave_.size() == wave_blocks) giving_ = true;
     if (wave_.empty()) {
         giving_ = false;
@@ -63,21 +57,50 @@ void worker::operation(bool counts) {
     }
 }
 
-// Outside the operation's time.
-void worker::look_into(double ns, bool counts) {
-    const long switches = involuntary_switches();
-    const bool calm = switches == switches_seen_;
-    switches_seen_ = switches;
-    const std::uint64_t ticks = town_.ticks();
-    const bool ticked = ticks != ticks_seen_;
-    ticks_seen_ = ticks;
+template <class Work>
+void worker::timed(bool counts, Work work) {
+    const visits before = visits_so_far();
+    const clock::time_point start = clock::now();
+    work();
+    const clock::time_point end = clock::now();
+    const visits after = visits_so_far();
+
+    const double ns = std::chrono::duration<double, std::nano>(end - start).count();
+    bool calm = true;
+    if (ns >= slow_ns) {
+        const long switches = involuntary_switches();
+        calm = switches == switches_seen_;
+        switches_seen_ = switches;
+    }
     if (!counts) return;
+    found_.all.add(ns);
     if (calm) found_.longest_calm_ns = std::max(found_.longest_calm_ns, ns);
-    if (!ticked) return;
-    ++found_.with_tick;
-    found_.with_tick_ns += ns;
-    found_.longest_with_tick_ns = std::max(found_.longest_with_tick_ns, ns);
-    if (calm) found_.longest_calm_with_tick_ns = std::max(found_.longest_calm_with_tick_ns, ns);
+    if (after.own != before.own)
+        found_.performed.add(ns, calm);
+    else if (after.all != before.all)
+        found_.beside.add(ns, calm);
+}
+
+void worker::meeting::add(double took_ns, bool calm) {
+    ++count;
+    ns += took_ns;
+    longest_ns = std::max(longest_ns, took_ns);
+    if (calm) longest_calm_ns = std::max(longest_calm_ns, took_ns);
+}
+
+void worker::meeting::add(const meeting& other) {
+    count += other.count;
+    ns += other.ns;
+    longest_ns = std::max(longest_ns, other.longest_ns);
+    longest_calm_ns = std::max(longest_calm_ns, other.longest_calm_ns);
+}
+
+void worker::findings::add(const findings& other) {
+    all.add(other.all);
+    performed.add(other.performed);
+    beside.add(other.beside);
+    longest_calm_ns = std::max(longest_calm_ns, other.longest_calm_ns);
+    switches += other.switches;
 }
 
 }  // namespace bench

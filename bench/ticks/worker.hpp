@@ -21,16 +21,23 @@ public:
     // Until `over`. Nothing is noted before `counts`.
     void run(const std::atomic<bool>& counts, const std::atomic<bool>& over);
 
+    // Of the operations that met a tick: performed it, or were under way while another thread did.
+    struct meeting {
+        std::uint64_t count = 0;
+        double ns = 0;  // all together
+        double longest_ns = 0;
+        double longest_calm_ns = 0;  // of those in which the kernel did not take the processor away
+
+        void add(double took_ns, bool calm);
+        void add(const meeting& other);
+    };
     struct findings {
         histogram all;
-        // Operations in which a tick took place, of whichever pool, by whichever thread.
-        std::uint64_t with_tick = 0;
-        double longest_with_tick_ns = 0;
-        double with_tick_ns = 0;          // all together
-        // The same, without those in which the kernel took the processor away.
-        double longest_calm_with_tick_ns = 0;
-        double longest_calm_ns = 0;       // with or without a tick
-        std::uint64_t switches = 0;       // involuntary
+        meeting performed, beside;
+        double longest_calm_ns = 0;  // with or without a tick
+        std::uint64_t switches = 0;  // involuntary
+
+        void add(const findings& other);
     };
     const findings& found() const { return found_; }
 
@@ -39,10 +46,11 @@ private:
     static constexpr unsigned own_pools = 8;
     static constexpr std::size_t wave_blocks = 1000;
     static constexpr unsigned burst = 100;  // operations, once a millisecond
-    static constexpr double slow_ns = 2000;  // where it is worth asking why
+    static constexpr double slow_ns = 2000;  // where the kernel may have been at it
 
     void operation(bool counts);
-    void look_into(double ns, bool counts);
+    template <class Work>
+    void timed(bool counts, Work work);
     tidepool::pool_resource& current() { return town_.pool(number_ * own_pools + wave_number_ % own_pools); }
 
     struct block {
@@ -57,7 +65,6 @@ private:
     unsigned wave_number_ = 0;
     bool giving_ = false;
     long switches_seen_ = 0;
-    std::uint64_t ticks_seen_ = 0;
     findings found_;
 };
 
