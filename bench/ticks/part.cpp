@@ -45,9 +45,9 @@ bool about_ticks(const figure& f) {
 
 std::string note(const std::string& who, const std::vector<json>& runs) {
     const auto of = [&](const char* field) { return median(values(runs, field)); };
-    return fmt::format("{:<26}{:>10.0f} {:>8.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>12.0f} {:>10.0f}\n", who,
+    return fmt::format("{:<26}{:>10.0f} {:>8.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>12.0f} {:>10.1f}\n", who,
                        of("operations"), of("ticks"), of("performed"), of("beside"), of("switches"), of("blocks_cached"),
-                       of("blocks_returned"), of("performed_percent") * 1000);
+                       of("blocks_returned"), of("performed_median_us"));
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ void run_hold_up(session& now, const std::string& there) {
         if (by_hand(who[i])) add(of_ticks, i);
 
     now.notes += fmt::format("\n{:<26}{:>10} {:>8} {:>10} {:>10} {:>10} {:>10} {:>12} {:>10}\n", hold_up_name, "operations",
-                             "ticks", "performing", "beside", "switches", "cached", "handed down", "0.001 %");
+                             "ticks", "performing", "beside", "switches", "cached", "handed down", "median us");
     for (std::size_t i = 0; i < who.size(); ++i) now.notes += note(who[i], runs[i]);
     for (std::size_t i = 0; i < who.size(); ++i) now.phases[hold_up_name][who[i]] = runs[i];
 }

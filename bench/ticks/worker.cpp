@@ -82,16 +82,14 @@ void worker::timed(bool counts, Work work) {
 }
 
 void worker::meeting::add(double took_ns, bool calm) {
-    ++count;
+    all.add(took_ns);
     ns += took_ns;
-    longest_ns = std::max(longest_ns, took_ns);
     if (calm) longest_calm_ns = std::max(longest_calm_ns, took_ns);
 }
 
 void worker::meeting::add(const meeting& other) {
-    count += other.count;
+    all.add(other.all);
     ns += other.ns;
-    longest_ns = std::max(longest_ns, other.longest_ns);
     longest_calm_ns = std::max(longest_calm_ns, other.longest_calm_ns);
 }
 

@@ -23,9 +23,8 @@ public:
 
     // Of the operations that met a tick: performed it, or were under way while another thread did.
     struct meeting {
-        std::uint64_t count = 0;
-        double ns = 0;  // all together
-        double longest_ns = 0;
+        histogram all;
+        double ns = 0;               // all together
         double longest_calm_ns = 0;  // of those in which the kernel did not take the processor away
 
         void add(double took_ns, bool calm);
