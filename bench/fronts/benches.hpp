@@ -1,5 +1,5 @@
-// The benches of pools over mimalloc and jemalloc: what there is to run, and under which names. Shared by tidepool-bench,
-// which says what is to be measured, and tidepool-front-bench, which does it.
+// The benches of pools over mimalloc and jemalloc: what there is to run, and under which names. Shared by
+// tidepool-bench, which says what is to be measured, and tidepool-front-bench, which does it.
 #pragma once
 
 #include <cstddef>

@@ -51,9 +51,7 @@ std::vector<front_entry> entries(session& now, const front_bench& b, const std::
 // The same number of operations for all: what fills a turn on an allocator without a pool.
 std::size_t operations(const front_bench& b, const std::string& who, bool quick) {
     if (b.work == front_work::grow) return b.step;
-    const auto took_ns = [&](std::size_t n) {
-        return once(b, who, n).at("ns").get<double>() * static_cast<double>(n);
-    };
+    const auto took_ns = [&](std::size_t n) { return once(b, who, n).at("ns").get<double>() * static_cast<double>(n); };
     const double ms = quick ? turn_ms / 3 : turn_ms;
     return calibrated(took_ns, b.step, std::numeric_limits<std::size_t>::max(), ms * 1e6);
 }

@@ -20,11 +20,16 @@ public:
 
     front_turn run() {
         switch (bench_.work) {
-            case front_work::pair: return pair();
-            case front_work::batch: return batch();
-            case front_work::random: return random();
-            case front_work::grow: return grow();
-            case front_work::handoff: return handoff();
+            case front_work::pair:
+                return pair();
+            case front_work::batch:
+                return batch();
+            case front_work::random:
+                return random();
+            case front_work::grow:
+                return grow();
+            case front_work::handoff:
+                return handoff();
         }
         return {};
     }
@@ -43,7 +48,8 @@ private:
         return result;
     }
 
-    // One block of the size stays in use, as in malloc-pair: with none at all mimalloc's page falls empty in every pair.
+    // One block of the size stays in use, as in malloc-pair: with none at all mimalloc's page falls empty in every
+    // pair.
     front_turn pair() {
         void* other = nullptr;
         return timed(10'000, [&](auto from, unsigned, std::size_t n) {

@@ -51,9 +51,9 @@ public:
         std::vector<double> ratios;
         for (const result* r : found) ratios.push_back(*r->ratio);
         const double reached = geometric_mean(ratios);
-        targets.push_back({fmt::format("pool, geometric mean{}, against {}", those == large ? " from 1 KiB on" : "", against),
-                           fmt::format("{:.3g} times as fast", at_least), fmt::format("{:.2f} times", reached),
-                           reached >= at_least});
+        targets.push_back(
+            {fmt::format("pool, geometric mean{}, against {}", those == large ? " from 1 KiB on" : "", against),
+             fmt::format("{:.3g} times as fast", at_least), fmt::format("{:.2f} times", reached), reached >= at_least});
     }
 
     // The worst of one kind of work over all sizes.
@@ -71,8 +71,8 @@ public:
         }
         if (where.empty()) return;
         targets.push_back({fmt::format("front-{}, peak memory, against {}", name_of(work), against),
-                           fmt::format("within {:.3g} times", peak_at_most), fmt::format("{:.2f} times ({})", worst, where),
-                           worst <= peak_at_most});
+                           fmt::format("within {:.3g} times", peak_at_most),
+                           fmt::format("{:.2f} times ({})", worst, where), worst <= peak_at_most});
     }
 
     std::vector<target> targets;

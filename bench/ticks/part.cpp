@@ -46,8 +46,8 @@ bool about_ticks(const figure& f) {
 std::string note(const std::string& who, const std::vector<json>& runs) {
     const auto of = [&](const char* field) { return median(values(runs, field)); };
     return fmt::format("{:<26}{:>10.0f} {:>8.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>12.0f} {:>10.1f}\n", who,
-                       of("operations"), of("ticks"), of("performed"), of("beside"), of("switches"), of("blocks_cached"),
-                       of("blocks_returned"), of("performed_median_us"));
+                       of("operations"), of("ticks"), of("performed"), of("beside"), of("switches"),
+                       of("blocks_cached"), of("blocks_returned"), of("performed_median_us"));
 }
 
 }  // namespace
@@ -56,7 +56,8 @@ void run_hold_up(session& now, const std::string& there) {
     std::vector<std::string> who;
     std::istringstream names(there);
     for (std::string each; std::getline(names, each);)
-        if (each.find(", ") != std::string::npos && now.wanted(hold_up_name, hold_up_threads, each)) who.push_back(each);
+        if (each.find(", ") != std::string::npos && now.wanted(hold_up_name, hold_up_threads, each))
+            who.push_back(each);
     if (who.empty()) return;
     const unsigned rounds = now.how.rounds_or(3, 1);
     const std::string seconds = now.how.quick ? "4" : "10";
@@ -76,8 +77,9 @@ void run_hold_up(session& now, const std::string& there) {
     for (std::size_t i = 0; i < who.size(); ++i)
         if (by_hand(who[i])) add(of_ticks, i);
 
-    now.notes += fmt::format("\n{:<26}{:>10} {:>8} {:>10} {:>10} {:>10} {:>10} {:>12} {:>10}\n", hold_up_name, "operations",
-                             "ticks", "performing", "beside", "switches", "cached", "handed down", "median us");
+    now.notes +=
+        fmt::format("\n{:<26}{:>10} {:>8} {:>10} {:>10} {:>10} {:>10} {:>12} {:>10}\n", hold_up_name, "operations",
+                    "ticks", "performing", "beside", "switches", "cached", "handed down", "median us");
     for (std::size_t i = 0; i < who.size(); ++i) now.notes += note(who[i], runs[i]);
     for (std::size_t i = 0; i < who.size(); ++i) now.phases[hold_up_name][who[i]] = runs[i];
 }

@@ -37,7 +37,8 @@ void worker::run(const std::atomic<bool>& counts, const std::atomic<bool>& over)
     found_.switches = static_cast<std::uint64_t>(involuntary_switches() - before);
 }
 
-// A wave of blocks of mixed sizes out of one pool, then all of them back, last first; the next wave out of the next pool.
+// A wave of blocks of mixed sizes out of one pool, then all of them back, last first; the next wave out of the next
+// pool.
 void worker::operation(bool counts) {
     std::pmr::memory_resource& from = current();
     if (giving_) {

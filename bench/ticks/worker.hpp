@@ -1,5 +1,5 @@
-// A working thread of tick-hold-up: at a steady rate it takes and gives back blocks of some of the pools, and notes how long
-// each of these operations took.
+// A working thread of tick-hold-up: at a steady rate it takes and gives back blocks of some of the pools, and notes how
+// long each of these operations took.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,9 @@ namespace bench {
 
 class worker {
 public:
-    worker(town& where, unsigned number) : town_(where), number_(number), random_(number + 1) { wave_.reserve(wave_blocks); }
+    worker(town& where, unsigned number) : town_(where), number_(number), random_(number + 1) {
+        wave_.reserve(wave_blocks);
+    }
 
     // Until `over`. Nothing is noted before `counts`.
     void run(const std::atomic<bool>& counts, const std::atomic<bool>& over);
@@ -44,7 +46,7 @@ private:
     using clock = std::chrono::steady_clock;
     static constexpr unsigned own_pools = 8;
     static constexpr std::size_t wave_blocks = 1000;
-    static constexpr unsigned burst = 100;  // operations, once a millisecond
+    static constexpr unsigned burst = 100;   // operations, once a millisecond
     static constexpr double slow_ns = 2000;  // where the kernel may have been at it
 
     void operation(bool counts);
