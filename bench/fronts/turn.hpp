@@ -48,8 +48,7 @@ private:
         return result;
     }
 
-    // One block of the size stays in use, as in malloc-pair: with none at all mimalloc's page falls empty in every
-    // pair.
+    // One block of the size stays in use, as in malloc-pair: without any mimalloc's page falls empty in every pair.
     front_turn pair() {
         void* other = nullptr;
         return timed(10'000, [&](auto from, unsigned, std::size_t n) {
