@@ -16,7 +16,7 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 
 namespace {
 
-// For how long those who are due may take turns, one a look. Who looks that seldom ticks all of them at once.
+// How long a round of turns among those who are due may take, one a look. Who looks that seldom ticks all of them at once.
 constexpr std::chrono::nanoseconds turns_max = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -32,7 +32,7 @@ struct registry_state {
         std::atomic<bool> unfinished{false};
         // Under `ticking`.
         std::uint64_t last = 0;     // who was ticked last
-        time since = time::max();   // when looks began to leave somebody to the next
+        time since = time::max();   // when the round of turns began that is under way
     };
 
     sleeping_lock lock;                   // guards what follows, but for the last three lines
@@ -114,6 +114,10 @@ struct registry_state {
         const std::uint64_t start = of.last;
         const bool left = !(for_each(visit, start) && for_each(visit, 0, start));
         of.last = ticked;
+        if (!left)
+            of.since = time::max();
+        else if (of.since == time::max() || ticked <= start)
+            of.since = now;
         std::scoped_lock hold(lock);
         look_at(of.earliest, left ? time::min() : next);
         return left;
@@ -201,10 +205,6 @@ bool tick_due(std::chrono::nanoseconds now, which those) noexcept {
     bool worked = false;
     const bool left = all.take_turn(of, those == which::leaves, now, worked);
     of.unfinished.store(left, std::memory_order_relaxed);
-    if (!left)
-        of.since = registry_state::time::max();
-    else if (of.since == registry_state::time::max())
-        of.since = now;
     all.ticking.unlock();
     return worked;
 }

@@ -68,7 +68,7 @@ void tick_all() noexcept;
 enum class which { all, leaves };
 
 // Ticks a registrant, or a leaf, whose tick is due: of several who are, the next in turn, and the next call another, lest the
-// one thread that comes by be held up by all of them. All at once where they have waited for half a second. One relaxed load
+// one thread that comes by be held up by all of them. All at once where a round of that takes half a second. One relaxed load
 // and a comparison when none is due. Returns at once where another call is at it, be it one further up this thread's stack:
 // so a tick's own upstream calls do not recurse. True where there was something to do: call again, and some time there is not.
 bool tick_due(std::chrono::nanoseconds now, which those = which::all) noexcept;
