@@ -36,7 +36,9 @@ int run(const bench::options& how) {
     bench::session now(how);
     int status = EXIT_SUCCESS;
     try {
-        for (const auto part : {bench::run_pools, bench::run_index, bench::run_mallocs, bench::run_programs, bench::run_tides}) part(now);
+        for (const auto part : {bench::run_pools, bench::run_fronts, bench::run_index, bench::run_mallocs, bench::run_programs,
+                                bench::run_tides})
+            part(now);
     } catch (const std::exception& e) {
         // What is measured already is worth reporting.
         fmt::print(stderr, "\ntidepool-bench: {}\n", e.what());

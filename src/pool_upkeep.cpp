@@ -95,10 +95,10 @@ void pool::after_upstream_call() noexcept {
 }
 
 // A thread's share of the pool's upkeep, once an exchange: a slice of what a tick has left, and now and then a look at the
-// clock.
+// clock; each time while several pools are due, because one look ticks one of them.
 void pool::after_exchange(local_state& mine) noexcept {
     hand_down_some();
-    if (++mine.exchanges % exchanges_per_look == 0)
+    if (++mine.exchanges % exchanges_per_look == 0 || registry::tick_unfinished())
         registry::tick_due(coarse_now());
     else
         after_upstream_call();

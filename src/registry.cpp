@@ -14,20 +14,35 @@
 
 namespace tidepool::inline TIDEPOOL_ABI::detail {
 
+namespace {
+
+// How long a round of turns among those who are due may take, one a look. Who looks that seldom ticks all of them at once.
+constexpr std::chrono::nanoseconds turns_max = std::chrono::milliseconds(500);
+
+}  // namespace
+
 struct registry_state {
     using time = std::chrono::nanoseconds;
 
+    // One for looks at all, one for looks at the leaves.
+    struct looks {
+        // When to look at the registrants again. Relaxed: a stale value makes a look early or late by one exchange.
+        std::atomic<time::rep> earliest{time::max().count()};
+        // Whether the last look has left somebody who is due to the next. Relaxed: as `earliest`.
+        std::atomic<bool> unfinished{false};
+        // Under `ticking`.
+        std::uint64_t last = 0;     // who was ticked last
+        time since = time::max();   // when the round of turns began that is under way
+    };
+
     sleeping_lock making;                 // see registry::making()
-    sleeping_lock lock;                   // guards what follows, but for the last four
+    sleeping_lock lock;                   // guards what follows, but for the last three lines
     registrant* first = nullptr;
     registrant* last = nullptr;
     std::uint64_t ids = 0;
     std::uint64_t indices = 1 | 2;        // taken places: no_index, and the default pool's
     spin_lock ticking;                    // held by tick_due() from end to end; only ever tried
-    // When to look at the registrants again: at all, and at the leaves. Relaxed: a stale value makes a look early or late by
-    // one exchange.
-    std::atomic<time::rep> earliest{time::max().count()};
-    std::atomic<time::rep> earliest_leaf{time::max().count()};
+    looks at_all, at_leaves;
     bool forked = false;                  // written while there is one thread
 
     void thread_exits(thread_slot& slot) noexcept {
@@ -40,8 +55,8 @@ struct registry_state {
         r.previous_ = last;
         (last ? last->next_ : first) = &r;
         last = &r;
-        look_at(earliest, r.due());
-        if (r.leaf()) look_at(earliest_leaf, r.due());
+        look_at(at_all.earliest, r.due());
+        if (r.leaf()) look_at(at_leaves.earliest, r.due());
     }
 
     // Under the lock: not later than `due`.
@@ -60,23 +75,54 @@ struct registry_state {
         return r.visits_ != 0;
     }
 
-    // Calls visit(r) for each, without the lock, with `r` kept from leaving meanwhile.
+    // Calls visit(r) for each whose id is above `seen` and at most `most`, without the lock, with `r` kept from leaving
+    // meanwhile, until it says false. Then false, too.
     template <class Visit>
-    void for_each(Visit visit) noexcept {
-        std::uint64_t seen = 0;
+    bool for_each(Visit visit, std::uint64_t seen = 0, std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) noexcept {
         for (;;) {
             registrant* r;
             {
                 std::scoped_lock hold(lock);
                 for (r = first; r && r->id_ <= seen;) r = r->next_;
-                if (!r) return;
+                if (!r || r->id_ > most) return true;
                 seen = r->id_;
                 ++r->visits_;
             }
-            visit(*r);
+            const bool go_on = visit(*r);
             std::scoped_lock hold(lock);
             --r->visits_;
+            if (!go_on) return false;
         }
+    }
+
+    // Under `ticking`. Ticks the next of those who are due, in turn, and looks whether there is another; all of them where
+    // that goes on for too long. `worked`: somebody had something to do. True where another one is left.
+    bool take_turn(looks& of, bool leaves_only, time now, bool& worked) noexcept {
+        const bool in_turn = of.since == time::max() || now - of.since < turns_max;
+        auto next = time::max();
+        std::uint64_t ticked = of.last;
+        const auto visit = [&](registrant& r) noexcept {
+            if (leaves_only && !r.leaf()) return true;
+            if (r.due() <= now) {
+                if (worked && in_turn) return false;
+                if (r.tick_if_due(now)) {
+                    worked = true;
+                    ticked = r.id_;
+                }
+            }
+            next = std::min(next, r.due());
+            return true;
+        };
+        const std::uint64_t start = of.last;
+        const bool left = !(for_each(visit, start) && for_each(visit, 0, start));
+        of.last = ticked;
+        if (!left)
+            of.since = time::max();
+        else if (of.since == time::max() || ticked <= start)
+            of.since = now;
+        std::scoped_lock hold(lock);
+        look_at(of.earliest, left ? time::min() : next);
+        return left;
     }
 
     void before_fork() noexcept {
@@ -96,8 +142,8 @@ struct registry_state {
         handshake::after_fork_in_child();
         thread_slots::after_fork_in_child();
         ticking.unlock();  // one of them may have been at it
-        earliest.store(time::min().count(), std::memory_order_relaxed);
-        earliest_leaf.store(time::min().count(), std::memory_order_relaxed);
+        at_all.earliest.store(time::min().count(), std::memory_order_relaxed);
+        at_leaves.earliest.store(time::min().count(), std::memory_order_relaxed);
         for (registrant* r = first; r; r = r->next_) {
             r->visits_ = 0;
             r->after_fork_in_child();
@@ -151,33 +197,33 @@ bool forked() noexcept { return state().forked; }
 sleeping_lock& making() noexcept { return state().making; }
 
 void tick_all() noexcept {
-    state().for_each([](registrant& r) { r.tick_now(); });
+    state().for_each([](registrant& r) noexcept {
+        r.tick_now();
+        return true;
+    });
 }
 
 bool tick_due(std::chrono::nanoseconds now, which those) noexcept {
     registry_state& all = state();
-    std::atomic<registry_state::time::rep>& earliest = those == which::all ? all.earliest : all.earliest_leaf;
-    if (now.count() < earliest.load(std::memory_order_relaxed)) return false;
+    registry_state::looks& of = those == which::all ? all.at_all : all.at_leaves;
+    if (now.count() < of.earliest.load(std::memory_order_relaxed)) return false;
     if (!all.ticking.try_lock()) return false;
     // Whoever joins from here on lowers it again.
-    earliest.store(registry_state::time::max().count(), std::memory_order_relaxed);
-    auto next = registry_state::time::max();
+    of.earliest.store(registry_state::time::max().count(), std::memory_order_relaxed);
     bool worked = false;
-    all.for_each([&](registrant& r) {
-        if (those == which::leaves && !r.leaf()) return;
-        if (r.tick_if_due(now)) worked = true;
-        next = std::min(next, r.due());
-    });
-    {
-        std::scoped_lock hold(all.lock);
-        registry_state::look_at(earliest, next);
-    }
+    const bool left = all.take_turn(of, those == which::leaves, now, worked);
+    of.unfinished.store(left, std::memory_order_relaxed);
     all.ticking.unlock();
     return worked;
 }
 
+bool tick_unfinished() noexcept { return state().at_all.unfinished.load(std::memory_order_relaxed); }
+
 void relieve(const void* allocator, relief how) noexcept {
-    state().for_each([&](registrant& r) { r.relieve(allocator, how); });
+    state().for_each([&](registrant& r) noexcept {
+        r.relieve(allocator, how);
+        return true;
+    });
 }
 
 }  // namespace registry

@@ -75,10 +75,14 @@ void tick_all() noexcept;
 
 enum class which { all, leaves };
 
-// Ticks every registrant, or every leaf, whose tick is due. One relaxed load and a comparison when none is. Returns at once
-// where another call is at it, be it one further up this thread's stack: so a tick's own upstream calls do not recurse.
-// True where there was something to do: call again, and some time there is not.
+// Ticks a registrant, or a leaf, whose tick is due: of several who are, the next in turn, and the next call another, lest the
+// one thread that comes by be held up by all of them. All at once where a round of that takes half a second. One relaxed load
+// and a comparison when none is due. Returns at once where another call is at it, be it one further up this thread's stack:
+// so a tick's own upstream calls do not recurse. True where there was something to do: call again, and some time there is not.
 bool tick_due(std::chrono::nanoseconds now, which those = which::all) noexcept;
+
+// Whether the last call has left one who was due to the next: worth a call sooner than as a rule. One relaxed load.
+bool tick_unfinished() noexcept;
 
 // Asks every registrant for relief.
 void relieve(const void* allocator, relief how) noexcept;

@@ -25,6 +25,7 @@ std::vector<malloc_kind> mallocs() {
 }
 
 std::string malloc_program() { return here() / "tidepool-malloc-bench"; }
+std::string front_program() { return here() / "tidepool-front-bench"; }
 
 std::string located(const malloc_kind& kind) {
     if (kind.library.find('/') != std::string::npos && !fs::exists(kind.library))

@@ -19,8 +19,9 @@ inline constexpr const char* shim = "tidepool";
 // is linked to jemalloc), and for the others the start costs all contestants the same.
 std::vector<malloc_kind> mallocs();
 
-// tidepool-malloc-bench, which lies beside this program.
+// tidepool-malloc-bench and tidepool-front-bench, which lie beside this program.
 std::string malloc_program();
+std::string front_program();
 
 // Where the library lies that a program's malloc comes from under this one; throws std::runtime_error, saying what is
 // missing, when it is another one: the loader goes on without what it cannot preload.

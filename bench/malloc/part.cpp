@@ -10,8 +10,8 @@
 #include "compare/mallocs.hpp"
 #include "support/bench.hpp"
 #include "support/command.hpp"
+#include "support/runs.hpp"
 #include "support/session.hpp"
-#include "support/summary.hpp"
 #include "support/turns.hpp"
 
 namespace bench {
@@ -58,28 +58,14 @@ std::size_t operations(const malloc_bench& b, const malloc_kind& libc, bool quic
     return calibrated(took_ns, b.step, std::numeric_limits<std::size_t>::max(), (quick ? b.ms / 3 : b.ms) * 1e6);
 }
 
-// runs[i][round], of contestant i.
-using malloc_runs = std::vector<std::vector<json>>;
-
-std::vector<double> values(const std::vector<json>& runs, const char* field) {
-    std::vector<double> all;
-    for (const json& each : runs) all.push_back(each.at(field));
-    return all;
-}
-
-memory_use memory_of(const std::vector<json>& runs) {
-    const auto kib = [&](const char* field) { return static_cast<long>(median(values(runs, field))); };
-    return {.peak = kib("peak_kib"), .after_drop = kib("after_kib")};
-}
-
 // One line of the table for each contestant, from one field of their runs.
 void add(session& now, const std::string& name, const malloc_bench& b, const std::vector<std::string>& who,
-         const malloc_runs& runs, const char* field, const char* unit) {
+         const all_runs& runs, const char* field, const char* unit) {
     std::vector<std::vector<double>> samples;
     for (std::size_t i = 0; i < who.size(); ++i) {
         samples.push_back(values(runs[i], field));
         result& r = now.add(name, b.threads, unit, who[i], samples[i]);
-        if (b.memory) r.memory = memory_of(runs[i]);
+        if (b.memory) r.memory = {.peak = median_kib(runs[i], "peak_kib"), .after_drop = median_kib(runs[i], "after_kib")};
     }
     now.compare(who, samples, shim);
 }
@@ -91,7 +77,7 @@ void run(session& now, const malloc_bench& b) {
     const unsigned rounds = now.how.rounds_or(b.rounds, (b.rounds + 2) / 3);
     now.progress.bench(name, fmt::format("{} contestants, {} rounds", kinds.size(), rounds));
     const std::size_t n = operations(b, mallocs()[1], now.how.quick);
-    malloc_runs runs(kinds.size());
+    all_runs runs(kinds.size());
     in_turn(rounds, kinds.size(), [&](unsigned round, std::size_t i) {
         now.progress.step(fmt::format("round {} of {}", round + 1, rounds));
         runs[i].push_back(once(b, kinds[i], n));

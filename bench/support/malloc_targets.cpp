@@ -1,11 +1,12 @@
 // What Tidepool's malloc is to reach: the second table behind targets_of().
-#include <cmath>
 #include <initializer_list>
 #include <optional>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "compare/mallocs.hpp"
+#include "support/summary.hpp"
 #include "support/targets.hpp"
 
 namespace bench {
@@ -70,14 +71,13 @@ const result* leanest(const std::vector<result>& all, const bench_name& bench, n
 // Over all the benches; nothing where one of them was not measured, since the mean of some would be another figure.
 template <class Benches>
 std::optional<double> geometric_mean(const std::vector<result>& all, const Benches& benches, const char* against) {
-    double logs = 0, count = 0;
+    std::vector<double> ratios;
     for (const bench_name& each : benches) {
         const result* r = find(all, each, against);
         if (!r || !r->ratio) return {};
-        logs += std::log(*r->ratio);
-        ++count;
+        ratios.push_back(*r->ratio);
     }
-    return std::exp(logs / count);
+    return bench::geometric_mean(ratios);
 }
 
 class list {

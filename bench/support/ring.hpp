@@ -16,12 +16,15 @@ class ring {
     static_assert((capacity & (capacity - 1)) == 0);
 
 public:
+    // Holds `most` values, `capacity` at most.
+    explicit ring(std::size_t most = capacity) : most_(most) {}
+
     // Producer only.
     void push(T value) {
         const std::size_t tail = tail_.load(std::memory_order_relaxed);  // relaxed: only this thread writes it
-        while (tail - head_seen_ == capacity) {
+        while (tail - head_seen_ == most_) {
             head_seen_ = head_.load(std::memory_order_acquire);  // partner: the store in pop()
-            if (tail - head_seen_ == capacity) std::this_thread::yield();
+            if (tail - head_seen_ == most_) std::this_thread::yield();
         }
         slots_[tail % capacity] = value;
         tail_.store(tail + 1, std::memory_order_release);
@@ -44,6 +47,7 @@ private:
 
     alignas(apart) std::atomic<std::size_t> tail_ = 0;  // written by the producer
     std::size_t head_seen_ = 0;                         // the producer's
+    const std::size_t most_;                            // the producer's
     alignas(apart) std::atomic<std::size_t> head_ = 0;  // written by the consumer
     std::size_t tail_seen_ = 0;                         // the consumer's
     alignas(apart) T slots_[capacity] = {};

@@ -60,6 +60,7 @@ private:
 
 // The parts. Each passes over what is not wanted.
 void run_pools(session& now);
+void run_fronts(session& now);
 void run_index(session& now);
 void run_mallocs(session& now);
 void run_programs(session& now);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
@@ -13,6 +14,13 @@ T median(std::vector<T> values) {
     std::sort(values.begin(), values.end());
     const std::size_t half = values.size() / 2;
     return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+// Needs one value at least.
+inline double geometric_mean(const std::vector<double>& values) {
+    double logs = 0;
+    for (const double each : values) logs += std::log(each);
+    return std::exp(logs / static_cast<double>(values.size()));
 }
 
 // The median over the rounds of one's time over the other's: what disturbed a round disturbed both.

@@ -76,8 +76,8 @@ std::vector<target> targets_of(const std::vector<result>& results) {
     }
     for (const auto& each : {decay(results), idle(results)})
         if (each) all.push_back(*each);
-    for (target& each : malloc_targets_of(results)) all.push_back(std::move(each));
-    for (target& each : tide_targets_of(results)) all.push_back(std::move(each));
+    for (const auto of : {front_targets_of, tick_targets_of, malloc_targets_of, tide_targets_of})
+        for (target& each : of(results)) all.push_back(std::move(each));
     return all;
 }
 

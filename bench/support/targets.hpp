@@ -18,8 +18,10 @@ struct target {
 
 // Those targets whose benches were run.
 std::vector<target> targets_of(const std::vector<result>& results);
-// Those of them that are about malloc.
+// Those of them that are about malloc, about pools over other allocators, and about ticks.
 std::vector<target> malloc_targets_of(const std::vector<result>& results);
+std::vector<target> front_targets_of(const std::vector<result>& results);
+std::vector<target> tick_targets_of(const std::vector<result>& results);
 // Those that are about the tide.
 std::vector<target> tide_targets_of(const std::vector<result>& results);
 

@@ -165,11 +165,42 @@ TEST_CASE("a tick that is asked for out of a tick is not begun, and none is lost
         CHECK_FALSE(registry::tick_due(5ns, registry::which::leaves));
     };
     CHECK(registry::tick_due(5ns));
+    CHECK(registry::tick_due(5ns));
     CHECK(first.who.ticks == 1);
     CHECK(second.who.ticks == 1);
     member third(6ns);
     CHECK(registry::tick_due(6ns));
     CHECK(third.who.ticks == 1);
+}
+
+TEST_CASE("of several who are due one look ticks one, in turn, also where one of them stays due") {
+    member endless(1ns), second(1ns), third(1ns);
+    endless.who.on_tick = [&] { endless.who.due_at = 1; };
+    CHECK(registry::tick_due(5ns));
+    CHECK(endless.who.ticks == 1);
+    CHECK(second.who.ticks == 0);
+    CHECK(registry::tick_unfinished());
+    CHECK(registry::tick_due(5ns));
+    CHECK(second.who.ticks == 1);
+    CHECK(registry::tick_due(5ns));
+    CHECK(third.who.ticks == 1);
+    CHECK(endless.who.ticks == 1);
+    CHECK(registry::tick_due(5ns));
+    CHECK(endless.who.ticks == 2);
+    CHECK_FALSE(registry::tick_unfinished());
+    endless.who.on_tick = {};
+    CHECK(registry::tick_due(5ns));
+    CHECK_FALSE(registry::tick_due(5ns));
+}
+
+TEST_CASE("who looks seldom ticks all who are due at once") {
+    member first(1ns), second(1ns), third(1ns);
+    CHECK(registry::tick_due(5ns));
+    CHECK(second.who.ticks == 0);
+    CHECK(registry::tick_due(5ns + 500ms));
+    CHECK(second.who.ticks == 1);
+    CHECK(third.who.ticks == 1);
+    CHECK_FALSE(registry::tick_unfinished());
 }
 
 TEST_CASE("leaving waits for the visit under way") {
