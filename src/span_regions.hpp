@@ -6,7 +6,8 @@
 // Who calls it: adapters, for what serves() says. Any thread; the lock is not held across a call to the allocator below,
 // whose heartbeat may come back here.
 //
-// A span is taken and given back by the program's threads a few hundred times a second at most: the lock is no matter.
+// Bounded by the regions that have room: a few words of each are looked at. A span serves four blocks or more, as a rule dozens,
+// and idle ones wait above (src/idle_spans.hpp), so the lock is not on the way of every block.
 //
 // Invariants, under the lock:
 //  1. Bit i of `used` is set exactly if slot i of the region is part of a span that is out; `free` counts the others.

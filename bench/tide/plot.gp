@@ -10,7 +10,7 @@ array color[6] = ["#999999", "#e69f00", "#cc79a7", "#0072b2", "#009e73", "#56b4e
 of(v, w) = sprintf("< awk -F, '$1 == \"%s\" && $2 == \"%s\"' '%s'", v, w, csv)
 
 set multiplot
-set xrange [-2.5:4]
+set xrange [-2.5:5.2]
 set yrange [0:2200]
 set ytics 500
 set xtics 1
