@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::size_t magazine_blocks_max = magazine::capacity_max;
 constexpr std::size_t magazine_bytes_limit = std::size_t{16} << 20;
+constexpr std::size_t private_bytes_max = std::size_t{8} << 20;
 constexpr std::size_t block_bytes_limit = std::size_t{1} << 20;
 constexpr std::chrono::milliseconds decay_interval_limit = std::chrono::hours(24);
 
@@ -54,7 +55,8 @@ pool_plan plan_for(pool_options& options, block_sizes sizes) {
             .blocks_per_magazine_max = options.max_blocks_per_chunk,
             .magazine_bytes_max = options.magazine_bytes_max,
             .local_bytes_max = options.local_bytes_max,
-            .decay_interval = options.decay_interval};
+            .decay_interval = options.decay_interval,
+            .private_bytes_max = private_bytes_max};
 }
 
 pool_plan plan_for_classes(pool_options& options) {

@@ -28,12 +28,12 @@ struct pool_options {
     std::size_t largest_required_pool_block = 0;
 
     // Most bytes of blocks in one magazine; a magazine holds one block at least. A thread keeps at most two
-    // magazines a size class to itself. 1 to 16 MiB.
-    std::size_t magazine_bytes_max = 16 * 1024;
+    // magazines a size class to itself, and at most about 8 MiB in all of them. 1 to 16 MiB.
+    std::size_t magazine_bytes_max = 128 * 1024;
 
     // Most bytes of idle blocks in one thread's part beyond its own magazines; what comes on top goes down at once.
     // 0 to SIZE_MAX.
-    std::size_t local_bytes_max = 1024 * 1024;
+    std::size_t local_bytes_max = 2 * 1024 * 1024;
 
     // Age of a tick. Stock that nobody took for two ticks goes back to the upstream.
     // 0 to one day; 0 means: only when tick() is called.
