@@ -202,7 +202,7 @@ TEST_CASE("a program that allocates with its own lock held, which its upstream t
         const std::lock_guard hold(below.lock);
         below.below.deallocate(below.below.allocate(64, 16), 64, 16);
     }
-    until([&] { return pool.stats().ticks > 1; }, [&] { stock(pool, 200, 500); });
+    until([&] { return pool.stats().ticks > 1; }, [&] { stock(pool, 2000, 500); });
 }
 
 TEST_CASE("what a tick leaves is handed down in slices by whoever looks at the clock next, and purged once") {

@@ -116,6 +116,7 @@ void stays_within_bounds(tidepool::block_source source, std::size_t senders, std
         tidepool::pool_options options;
         options.source = source;
         options.decay_interval = 0ms;  // no tick comes to help
+        options.magazine_bytes_max = 16 * 1024;
         options.local_bytes_max = 64 * 1024;
         tidepool::pool_resource pool(options, books);
         CHECK(hand_off(pool, senders, receivers, support::scaled(300'000)) == 0);
@@ -185,6 +186,7 @@ TEST_CASE("a thread that only frees does not hoard") {
     {
         tidepool::pool_options options;
         options.decay_interval = 0ms;
+        options.magazine_bytes_max = 16 * 1024;
         options.local_bytes_max = 128 * 1024;
         tidepool::block_pool pool(bytes, 16, options, books);
         std::vector<void*> taken;
