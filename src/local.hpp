@@ -69,6 +69,7 @@ struct alignas(apart) local_state {
     counter chained_bytes;
     std::uint64_t private_bytes = 0;         // of blocks, were all private magazines full; owner
     std::uint32_t unload_next = 0;           // size class; owner
+    std::uint32_t classes = 0;               // classes from here on have never had a magazine; owner
 
     // Thieves write this.
     alignas(apart) std::atomic<std::uint64_t> stolen_bytes{0};

@@ -247,6 +247,7 @@ void pool::load(local_state& mine, magazine* m) noexcept {
     const std::uint32_t size_class = m->size_class();
     depot& d = depot_of(size_class);
     rack& r = mine.rack_of(size_class);
+    mine.classes = std::max(mine.classes, size_class + 1);  // the only way in, so ticks need not look further
     magazine* old = std::exchange(mine.loaded(size_class), mine.comes(r, m));
     if (!is_real(old)) return;
     fold_hits(r, *old);

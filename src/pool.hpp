@@ -69,20 +69,6 @@ struct pool_plan {
     stranger_handler stranger = nullptr;
 };
 
-// The largest value that was noted. Relaxed: a peak.
-class peak {
-public:
-    void note(std::uint64_t now) noexcept {
-        std::uint64_t most = get();
-        while (most < now && !value_.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
-        }
-    }
-    std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
-
-private:
-    std::atomic<std::uint64_t> value_{0};
-};
-
 class pool final : public registrant {
 public:
     struct from_spans {};

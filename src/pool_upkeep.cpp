@@ -110,7 +110,7 @@ void pool::rotate_if_behind(local_state& part) noexcept {
     const std::uint64_t now = epoch_.load(std::memory_order_relaxed);
     const std::uint64_t behind = now - part.epoch.load(std::memory_order_relaxed);
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(behind, 2); ++i)
-        for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) rotate(part, c);
+        for (std::uint32_t c = 0; c < part.classes; ++c) rotate(part, c);
     part.epoch.store(now, std::memory_order_relaxed);
 }
 

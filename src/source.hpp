@@ -54,6 +54,20 @@ protected:
     ~source() = default;
 };
 
+// The largest value that was noted. Relaxed: a peak.
+class peak {
+public:
+    void note(std::uint64_t now) noexcept {
+        std::uint64_t most = get();
+        while (most < now && !value_.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
+        }
+    }
+    std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
 // An upstream with books: bytes held now and at most. Marks the thread for the time of each call (src/heartbeat.hpp).
 class metered_upstream {
 public:
@@ -107,19 +121,16 @@ public:
 
     // Relaxed throughout: sums, not signals.
     std::uint64_t held() const noexcept { return held_.load(std::memory_order_relaxed); }
-    std::uint64_t peak() const noexcept { return peak_.load(std::memory_order_relaxed); }
+    std::uint64_t peak() const noexcept { return peak_.get(); }
 
 private:
     void grew(std::size_t bytes) noexcept {
-        const std::uint64_t now = held_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
-        std::uint64_t most = peak();
-        while (most < now && !peak_.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
-        }
+        peak_.note(held_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
     }
 
     const upstream below_;
     std::atomic<std::uint64_t> held_{0};
-    std::atomic<std::uint64_t> peak_{0};
+    detail::peak peak_;
 };
 
 }  // namespace tidepool::inline TIDEPOOL_ABI::detail
