@@ -15,57 +15,20 @@
 #include "seed.hpp"
 #include "traffic.hpp"
 
+#include <tidepool/adaptors.hpp>
 #include <tidepool/tidepool.hpp>
 
 namespace {
 
 using namespace std::chrono_literals;
 
-// Refuses one request in `one_in` at random; 0: none, 1: all.
-class moody {
+// Refuses one block in `one_in` at random; 0: none, 1: all. The same ones by number for the same seed, whichever thread meets
+// them.
+class moody : public tidepool::failing_upstream {
 public:
-    explicit moody(support::counting_upstream& below) noexcept : below_(below) {}
-
-    void refuse(unsigned one_in) noexcept { one_in_ = one_in; }
-    std::size_t refusals() const noexcept { return refusals_; }
-
-    void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
-        return refuses() ? nullptr : below_.allocate(bytes, alignment);
-    }
-    void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
-        below_.deallocate(p, bytes, alignment);
-    }
-
-private:
-    bool refuses() noexcept {
-        const unsigned one_in = one_in_;
-        if (one_in == 0) return false;
-        // splitmix64 of a count: the same refusals by number for the same seed, whichever thread meets them.
-        std::uint64_t z = support::seed() + 0x9E3779B97F4A7C15U * ++count_;
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9U;
-        z = (z ^ z >> 27) * 0x94D049BB133111EBU;
-        if ((z ^ z >> 31) % one_in != 0) return false;
-        ++refusals_;
-        return true;
-    }
-
-    support::counting_upstream& below_;
-    std::atomic<unsigned> one_in_{0};
-    std::atomic<std::uint64_t> count_{0};
-    std::atomic<std::size_t> refusals_{0};
-};
-
-// With batches of its own, which come up short at random.
-class moody_in_batches : public moody {
-public:
-    using moody::moody;
-
-    std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
-        std::size_t got = 0;
-        for (; got < count; ++got)
-            if (!(out[got] = allocate(bytes, alignment))) break;
-        return got;
-    }
+    explicit moody(support::counting_upstream& below) noexcept : failing_upstream(below) {}
+    void refuse(unsigned one_in) noexcept { fail_one_in(one_in, support::seed()); }
+    std::uint64_t refusals() const noexcept { return failures(); }
 };
 
 // The same as a memory resource, which throws.
@@ -150,10 +113,6 @@ TEST_CASE("an upstream that fails at random costs a pool resource nothing but th
             support::counting_upstream books;
             {
                 moody below(books);
-                runs_dry_now_and_then(source, one_in, below, below, books);
-            }
-            {
-                moody_in_batches below(books);
                 runs_dry_now_and_then(source, one_in, below, below, books);
             }
             {
