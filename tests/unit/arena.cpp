@@ -39,7 +39,7 @@ TEST_CASE("what an arena gives is zero, aligned and nobody else's, also between 
     support::on_threads(threads, [&](std::size_t me) {
         support::rng random = support::make_rng(me);
         for (std::size_t i = 0; i < each; ++i) {
-            const std::size_t bytes = random() % 32 == 0 ? random() % 10'000 : 1 + random() % 200;
+            const std::size_t bytes = 1 + random() % (random() % 32 == 0 ? 10'000 : 200);
             const std::size_t alignment = std::size_t{1} << random() % 8;
             piece& p = pieces[me * each + i];
             p = {static_cast<std::byte*>(a.allocate(bytes, alignment)), bytes};
