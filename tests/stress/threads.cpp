@@ -26,6 +26,7 @@ using namespace std::chrono_literals;
 tidepool::pool_options ticks_by_hand(tidepool::block_source source = tidepool::block_source::spans) {
     tidepool::pool_options options;
     options.decay_interval = 0ms;
+    options.magazine_bytes_max = 16 * 1024;  // what is idle is little beside the bounds below
     options.source = source;
     return options;
 }
