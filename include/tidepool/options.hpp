@@ -31,9 +31,9 @@ struct pool_options {
     // magazines a size class to itself, and at most about 8 MiB in all of them. 1 to 16 MiB.
     std::size_t magazine_bytes_max = 128 * 1024;
 
-    // Most bytes of idle blocks in one thread's part beyond its own magazines; what comes on top goes down at once.
-    // 0 to SIZE_MAX.
-    std::size_t local_bytes_max = 2 * 1024 * 1024;
+    // Most bytes of idle blocks in one thread's part beyond its own magazines; what comes on top goes down at once. Of
+    // blocks under 64 bytes a quarter to a half of that. 0 to SIZE_MAX.
+    std::size_t local_bytes_max = 4 * 1024 * 1024;
 
     // Age of a tick. Stock that nobody took for two ticks goes back to the upstream.
     // 0 to one day; 0 means: only when tick() is called.

@@ -54,7 +54,7 @@ TEST_CASE("the defaults are in effect and shown where nothing is given") {
     CHECK(shown.max_blocks_per_chunk == 256);
     CHECK(shown.largest_required_pool_block == 32'768);
     CHECK(shown.magazine_bytes_max == 128 * 1024);
-    CHECK(shown.local_bytes_max == 2 * 1024 * 1024);
+    CHECK(shown.local_bytes_max == 4 * 1024 * 1024);
     CHECK(shown.decay_interval == 1000ms);
     CHECK(shown.source == tidepool::block_source::spans);
 
