@@ -24,7 +24,7 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 template <class T>
 class chain {
 public:
-    static constexpr std::uint32_t first_size = 8;
+    static constexpr std::uint32_t first_size = 2;  // a thread has two chains of each class, and most hold that little
 
     // Owner. False when the newest ring has no room and no larger one can be had: it is size_max long already, there is
     // no memory, or a thief is just leaving the slot. Needs size_max >= first_size. O(1), but for a new ring.
@@ -74,7 +74,7 @@ public:
     }
 
 private:
-    // Its slots stand right behind: together with the first eight it fills what keeps it apart from others.
+    // Its slots stand right behind: together with the first two it fills a cache line.
     struct ring {
         dequeue<T> values;
         std::atomic<ring*> next{nullptr};      // the next newer; written once by the owner, read by thieves
@@ -82,12 +82,12 @@ private:
 
         explicit ring(std::atomic<T*>* slots, std::uint32_t size) noexcept : values(slots, size) {}
     };
-    static_assert(sizeof(ring) + first_size * sizeof(std::atomic<T*>) <= apart);
+    static_assert(sizeof(ring) + first_size * sizeof(std::atomic<T*>) <= apart / 2);
 
     // Owner. Links a new ring of `size` slots in at the head; null when there is no memory.
     ring* grow(arena& rings, std::uint32_t size) noexcept {
-        const std::size_t bytes = sizeof(ring) + size * sizeof(std::atomic<T*>);
-        void* place = rings.allocate((bytes + apart - 1) / apart * apart, apart);
+        const std::size_t bytes = sizeof(ring) + size * sizeof(std::atomic<T*>), step = size == first_size ? apart / 2 : apart;
+        void* place = rings.allocate((bytes + step - 1) / step * step, step);
         if (!place) return nullptr;
         auto* slots = reinterpret_cast<std::atomic<T*>*>(static_cast<std::byte*>(place) + sizeof(ring));
         for (std::uint32_t i = 0; i < size; ++i) ::new (slots + i) std::atomic<T*>(nullptr);

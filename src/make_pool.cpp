@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::size_t magazine_blocks_max = magazine::capacity_max;
 constexpr std::size_t magazine_bytes_limit = std::size_t{16} << 20;
-constexpr std::size_t private_bytes_max = std::size_t{8} << 20;
+constexpr std::size_t private_bytes_max = std::size_t{4} << 20;
 constexpr std::size_t block_bytes_limit = std::size_t{1} << 20;
 constexpr std::chrono::milliseconds decay_interval_limit = std::chrono::hours(24);
 

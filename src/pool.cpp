@@ -18,6 +18,7 @@ namespace tidepool::inline TIDEPOOL_ABI::detail {
 namespace {
 
 constexpr std::uint32_t refill_first = 16;          // blocks; doubles with each refill up to a magazine
+constexpr std::uint32_t chain_slots_min = 8;        // what a thread's two magazines need at a tick, and more
 constexpr std::uint32_t chain_slots_max = 1U << 20;
 constexpr std::size_t chained_bytes_min = 16 * 1024;
 constexpr unsigned owner_wait_rounds = 256;         // how long an owner waits for a visitor before it goes past the cache
@@ -32,7 +33,7 @@ std::uint32_t magazine_capacity(const pool_plan& plan, std::size_t block_bytes, 
 // Of magazines with less than 16 KiB a chain holds no more than of those, lest their pointers take as much as their blocks.
 std::uint32_t chain_slots(std::size_t bytes_max, std::size_t magazine_bytes) noexcept {
     const std::size_t magazines = std::min<std::size_t>(bytes_max / std::max(magazine_bytes, chained_bytes_min), chain_slots_max);
-    return std::max(static_cast<std::uint32_t>(std::bit_ceil(magazines)), chain<magazine>::first_size);
+    return std::max(static_cast<std::uint32_t>(std::bit_ceil(magazines)), chain_slots_min);
 }
 
 // Needs a spare. Where nothing was loaded, none is left.

@@ -28,7 +28,7 @@ struct pool_options {
     std::size_t largest_required_pool_block = 0;
 
     // Most bytes of blocks in one magazine; a magazine holds one block at least. A thread keeps at most two
-    // magazines a size class to itself, and at most about 8 MiB in all of them. 1 to 16 MiB.
+    // magazines a size class to itself, and at most about 4 MiB in all of them. 1 to 16 MiB.
     std::size_t magazine_bytes_max = 128 * 1024;
 
     // Most bytes of idle blocks in one thread's part beyond its own magazines; what comes on top goes down at once. Of

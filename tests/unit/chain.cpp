@@ -49,7 +49,7 @@ TEST_CASE("a chain that may not grow further refuses") {
     chain<int> c;
     std::size_t held = 0;
     while (held < v.size() && c.push_head(&v[held], rings, 16)) ++held;
-    CHECK(held == 8 + 16);  // a ring of 8, left full, and one of 16
+    CHECK(held == 2 + 4 + 8 + 16);  // rings that were left full, and the largest
     CHECK(c.pop_head() == &v[held - 1]);
     CHECK(c.push_head(&v[held - 1], rings, 16));
     CHECK_FALSE(c.push_head(&v[held], rings, 16));
