@@ -68,7 +68,8 @@ public:
 
     // Any thread. As dequeue::empty().
     bool empty() const noexcept {
-        for (const ring* r = tail_.load(std::memory_order_seq_cst); r; r = r->next.load(std::memory_order_seq_cst))
+        constexpr auto in_order = std::memory_order_seq_cst;  // both after lower() has stored its bit; partner: grow()
+        for (const ring* r = tail_.load(in_order); r; r = r->next.load(in_order))
             if (!r->values.empty()) return false;
         return true;
     }

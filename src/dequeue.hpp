@@ -48,7 +48,7 @@ public:
         slot.store(value, std::memory_order_relaxed);  // relaxed: published by the next line
         // Release half: the slot and what `value` points to, for the acquire of both pops. Sequentially consistent as
         // a whole, because hint::raise() reads its bit after this and must not read it early (src/hint.hpp).
-        ends_.fetch_add(std::uint64_t{1} << 32, std::memory_order_seq_cst);
+        ends_.fetch_add(std::uint64_t{1} << 32, std::memory_order_seq_cst);  // before raise() loads its bit
         return pushed::yes;
     }
 
@@ -82,7 +82,7 @@ public:
 
     // Any thread. Sequentially consistent: the "look again" of hint::lower().
     bool empty() const noexcept {
-        const std::uint64_t ends = ends_.load(std::memory_order_seq_cst);
+        const std::uint64_t ends = ends_.load(std::memory_order_seq_cst);  // after lower() has stored its bit
         return head_of(ends) == tail_of(ends);
     }
 

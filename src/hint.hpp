@@ -23,7 +23,8 @@ public:
 
     // After stock was added to local `number`. Writes the shared line only where the bit is not set already.
     void raise(std::uint32_t number) noexcept {
-        if (!(bits_.load(std::memory_order_seq_cst) & bit(number))) bits_.fetch_or(bit(number), std::memory_order_seq_cst);
+        if (bits_.load(std::memory_order_seq_cst) & bit(number)) return;  // after the push has stored its end
+        bits_.fetch_or(bit(number), std::memory_order_seq_cst);            // against lower(), which looks again
     }
 
     // After all locals of `number`'s bit were found empty. `some_left()` looks at all of them again.

@@ -124,10 +124,10 @@ std::size_t allocate_batch_with(std::size_t bytes, int flags, void** out, std::s
         std::size_t count, bytes;
         int flags;
     } order{out, count, bytes, flags};
-    const path& batch = detail::made_once<[] { return path("experimental.batch_alloc"); }>();
     std::size_t got = 0, got_bytes = sizeof got;
     if (count >= batch_pays) {
         listen();
+        const path& batch = detail::made_once<[] { return path("experimental.batch_alloc"); }>();
         const int saved = errno;
         if (!batch.call(&got, &got_bytes, &order, sizeof order)) got = 0;
         errno = saved;

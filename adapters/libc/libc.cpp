@@ -25,8 +25,7 @@ struct libc {
             const std::size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
             p = rounded < bytes ? nullptr : std::aligned_alloc(alignment, std::max(rounded, alignment));
         }
-        // clang takes malloc to leave errno alone and would leave this out.
-        std::atomic_signal_fence(std::memory_order_seq_cst);
+        std::atomic_signal_fence(std::memory_order_seq_cst);  // clang takes malloc to leave errno alone: it would drop this:
         errno = saved;
         return p;
     }

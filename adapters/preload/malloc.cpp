@@ -1,7 +1,6 @@
 // The malloc family. What the C library, POSIX and the GNU manual say of each function holds; what they leave open is as
 // with glibc.
 #include <malloc.h>
-#include <unistd.h>
 
 #include <bit>
 #include <cerrno>
@@ -9,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/pages.hpp"
 #include "below/below.hpp"
 #include "exported.hpp"
 #include "shim.hpp"
@@ -25,12 +25,6 @@ void* fail(int with) noexcept {
     errno = with;
     return nullptr;
 }
-
-std::size_t page_bytes() noexcept { return static_cast<std::size_t>(::getpagesize()); }
-
-
-// `bytes` rounded up to a power of two; 0 where that overflows.
-std::size_t rounded_up(std::size_t bytes, std::size_t to) noexcept { return (bytes + to - 1) & ~(to - 1); }
 
 [[gnu::always_inline]] inline void* allocate_bytes(std::size_t bytes) noexcept {
     if (bytes > pooled_bytes_max) [[unlikely]]
@@ -125,11 +119,11 @@ EXPORTED int posix_memalign(void** out, std::size_t alignment, std::size_t bytes
     return 0;
 }
 
-EXPORTED void* valloc(std::size_t bytes) noexcept { return allocate_aligned(page_bytes(), bytes); }
+EXPORTED void* valloc(std::size_t bytes) noexcept { return allocate_aligned(tidepool::detail::page_bytes(), bytes); }
 
 EXPORTED void* pvalloc(std::size_t bytes) noexcept {
-    const std::size_t page = page_bytes();
-    return bytes > bytes_max - page ? fail(ENOMEM) : allocate_aligned(page, rounded_up(bytes, page));
+    const std::size_t page = tidepool::detail::page_bytes();
+    return bytes > bytes_max - page ? fail(ENOMEM) : allocate_aligned(page, tidepool::detail::whole_pages(bytes));
 }
 
 EXPORTED void cfree(void* p) noexcept { deallocate(p); }

@@ -203,8 +203,7 @@ bool trim(std::size_t keep) noexcept {
             gone = p->trim(keep);
         }
     }
-    const bool below_gave = below::trim(keep);
-    return below_gave || gone > 0;
+    return below::trim(keep) || gone > 0;
 }
 
 tidepool::stats snapshot() noexcept {

@@ -2,8 +2,7 @@
 #include "../../jemalloc/names.hpp"
 #include "another.hpp"
 #include "base/immortal.hpp"
-#include "base/pages.hpp"
-#include "span_regions.hpp"
+#include "region_spans.hpp"
 
 // Its options, for jemalloc to find. Address space goes back, too: each of its arenas would keep its own, and a program with
 // a limit on it could not turn small blocks into large ones. MALLOC_CONF has the last word.
@@ -24,19 +23,11 @@ struct oversize_blocks {
         return tidepool_je_mallocx(bytes, je::aligned(alignment));
     }
     static void deallocate(void* p, std::size_t, std::size_t) noexcept { tidepool_je_free(p); }
-};
-
-struct span_memory {
-    detail::span_regions<oversize_blocks> regions;
-
-    void* allocate(std::size_t bytes, std::size_t) noexcept { return regions.allocate(bytes); }
-    void deallocate(void* p, std::size_t bytes, std::size_t) noexcept { regions.deallocate(p, bytes); }
-    static void discard(void* p, std::size_t bytes) noexcept { detail::empty_pages(p, bytes); }
-    void purge() noexcept { regions.purge(); }
-    static bool leaf() noexcept { return true; }
+    static void purge() noexcept {}
     static const char* name() noexcept { return "jemalloc"; }
 };
-constinit detail::immortal<span_memory> its_spans;
+
+constinit detail::immortal<region_spans<oversize_blocks>> its_spans;
 
 }  // namespace
 
@@ -60,7 +51,7 @@ void purge() noexcept {
 upstream spans() noexcept { return its_spans.it; }
 
 // jemalloc has handlers of its own.
-void before_fork() noexcept { its_spans.it.regions.before_fork(); }
-void after_fork() noexcept { its_spans.it.regions.after_fork(); }
+void before_fork() noexcept { its_spans.it.before_fork(); }
+void after_fork() noexcept { its_spans.it.after_fork(); }
 
 }  // namespace tidepool::inline TIDEPOOL_ABI::preload::another

@@ -3,8 +3,7 @@
 
 #include "another.hpp"
 #include "base/immortal.hpp"
-#include "base/pages.hpp"
-#include "span_regions.hpp"
+#include "region_spans.hpp"
 
 namespace tidepool::inline TIDEPOOL_ABI::preload::another {
 
@@ -14,22 +13,11 @@ namespace {
 struct huge_blocks {
     static void* allocate(std::size_t bytes, std::size_t alignment) noexcept { return mi_malloc_aligned_at(bytes, alignment, 0); }
     static void deallocate(void* p, std::size_t, std::size_t) noexcept { mi_free(p); }
-};
-
-struct span_memory {
-    detail::span_regions<huge_blocks> regions;
-
-    void* allocate(std::size_t bytes, std::size_t) noexcept { return regions.allocate(bytes); }
-    void deallocate(void* p, std::size_t bytes, std::size_t) noexcept { regions.deallocate(p, bytes); }
-    static void discard(void* p, std::size_t bytes) noexcept { detail::empty_pages(p, bytes); }
-    void purge() noexcept {
-        regions.purge();
-        mi_collect(true);
-    }
-    static bool leaf() noexcept { return true; }
+    static void purge() noexcept { mi_collect(true); }
     static const char* name() noexcept { return "mimalloc"; }
 };
-constinit detail::immortal<span_memory> its_spans;
+
+constinit detail::immortal<region_spans<huge_blocks>> its_spans;
 
 }  // namespace
 
@@ -45,7 +33,7 @@ void purge() noexcept { its_spans.it.purge(); }
 upstream spans() noexcept { return its_spans.it; }
 
 // mimalloc has no handlers of its own. Its threads' heaps are theirs, and what they share is free of locks.
-void before_fork() noexcept { its_spans.it.regions.before_fork(); }
-void after_fork() noexcept { its_spans.it.regions.after_fork(); }
+void before_fork() noexcept { its_spans.it.before_fork(); }
+void after_fork() noexcept { its_spans.it.after_fork(); }
 
 }  // namespace tidepool::inline TIDEPOOL_ABI::preload::another

@@ -139,6 +139,17 @@ TEST_CASE("blocks of new may be freed, and blocks of malloc deleted") {
     }
 }
 
+// Throws, or is null where nothing may be thrown.
+void cannot_take(int form, std::size_t bytes) {
+    bool thrown = false;
+    try {
+        CHECK(take(form, opaque(bytes)) == nullptr);
+    } catch (const std::bad_alloc&) {
+        thrown = true;
+    }
+    CHECK(thrown != is_nothrow(form));
+}
+
 TEST_CASE("impossible sizes throw bad_alloc, or are null where nothing may be thrown") {
     for (int form = 0; form < forms; ++form)
         for (const std::size_t bytes : impossible_sizes()) {
@@ -146,13 +157,7 @@ TEST_CASE("impossible sizes throw bad_alloc, or are null where nothing may be th
             if (is_aligned_form(form) && bytes > ptrdiff_max + 1 && !shim_promises()) continue;
             CAPTURE(form);
             CAPTURE(bytes);
-            bool thrown = false;
-            try {
-                CHECK(take(form, opaque(bytes)) == nullptr);
-            } catch (const std::bad_alloc&) {
-                thrown = true;
-            }
-            CHECK(thrown != is_nothrow(form));
+            cannot_take(form, bytes);
         }
 }
 
@@ -169,13 +174,7 @@ TEST_CASE("the new-handler is called until it throws, or takes itself away") {
             CAPTURE(form);
             const handler_for_now now(way.handler);
             handler_calls = 0;
-            bool thrown = false;
-            try {
-                CHECK(take(form, opaque(ptrdiff_max)) == nullptr);
-            } catch (const std::bad_alloc&) {
-                thrown = true;
-            }
-            CHECK(thrown != is_nothrow(form));
+            cannot_take(form, ptrdiff_max);
             CHECK(handler_calls == way.calls);
         }
 }
