@@ -36,8 +36,8 @@ int run(const bench::options& how) {
     bench::session now(how);
     int status = EXIT_SUCCESS;
     try {
-        for (const auto part : {bench::run_pools, bench::run_fronts, bench::run_index, bench::run_mallocs, bench::run_programs,
-                                bench::run_tides})
+        for (const auto part : {bench::run_pools, bench::run_fronts, bench::run_index, bench::run_mallocs,
+                                bench::run_programs, bench::run_tides})
             part(now);
     } catch (const std::exception& e) {
         // What is measured already is worth reporting.
@@ -58,12 +58,9 @@ int run(const bench::options& how) {
         status = EXIT_FAILURE;
     }
     if (!how.json_file.empty()) {
-        const nlohmann::json all{{"machine", machine},
-                                 {"quick", how.quick},
-                                 {"input", now.input},
-                                 {"results", bench::to_json(now.results)},
-                                 {"phases", now.phases},
-                                 {"targets", bench::to_json(targets)}};
+        const nlohmann::json all{{"machine", machine},   {"quick", how.quick},
+                                 {"input", now.input},   {"results", bench::to_json(now.results)},
+                                 {"phases", now.phases}, {"targets", bench::to_json(targets)}};
         if (write(how.json_file, all.dump(2) + '\n') != EXIT_SUCCESS) status = EXIT_FAILURE;
     }
     if (!how.csv_file.empty() && write(how.csv_file, now.csv) != EXIT_SUCCESS) status = EXIT_FAILURE;
@@ -76,7 +73,8 @@ int main(int argc, char** argv) {
     bench::options how;
     CLI::App app("Tidepool beside the standard's pools, and its malloc beside others, on the same work, in turn.");
     app.add_option("--json", how.json_file, "Also write the results to this file")->type_name("FILE");
-    app.add_option("--csv", how.csv_file, "Also write the tide's resident memory over time to this file")->type_name("FILE");
+    app.add_option("--csv", how.csv_file, "Also write the tide's resident memory over time to this file")
+        ->type_name("FILE");
     app.add_option("--only", how.only, "Only what matches in \"BENCH/THREADS WHO\"; see --list")->type_name("REGEX");
     app.add_option("--rounds", how.rounds, "Rounds of each bench")->check(CLI::Range(1, 100000));
     app.add_flag("--quick", how.quick, "Less input, fewer and shorter rounds: three minutes");

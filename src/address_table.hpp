@@ -17,7 +17,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 template <class Value>
 class address_table {
@@ -61,7 +63,8 @@ public:
         return value;
     }
 
-    // change(value) under the lock on the value at p, or on a null pointer where there is none. Returns what it returns.
+    // change(value) under the lock on the value at p, or on a null pointer where there is none. Returns what it
+    // returns.
     template <class Change>
     auto update(const void* p, Change change) noexcept {
         std::scoped_lock hold(lock_);
@@ -148,4 +151,6 @@ private:
     unsigned shift_ = 64;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,6 +1,8 @@
 #include <tidepool/allocator.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 void* default_allocate(std::uint32_t size_class, std::size_t bytes, std::size_t alignment) {
     return default_pool().allocate_class(size_class, bytes, alignment);
@@ -10,4 +12,6 @@ void default_deallocate(std::uint32_t size_class, void* p, std::size_t bytes, st
     default_pool().deallocate_class(size_class, p, bytes, alignment);
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,6 +1,7 @@
 #include <tidepool/block_pool.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 block_pool::block_pool(std::size_t block_bytes, std::size_t alignment, const pool_options& options,
                        tidepool::upstream from)
@@ -17,4 +18,5 @@ std::size_t block_pool::trim(std::size_t keep_bytes) noexcept { return detail::t
 void block_pool::tick() noexcept { detail::tick(*engine_); }
 tidepool::stats block_pool::stats() const noexcept { return detail::snapshot(*engine_); }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

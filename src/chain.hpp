@@ -1,5 +1,5 @@
-// A dequeue without a fixed size: a list of rings, each twice as large as the one before it. The owner pushes and pops in
-// the newest ring; thieves drain the oldest first. Lock-free for all.
+// A dequeue without a fixed size: a list of rings, each twice as large as the one before it. The owner pushes and pops
+// in the newest ring; thieves drain the oldest first. Lock-free for all.
 //
 // Invariants:
 //  1. Rings are linked from the oldest (`tail_`) to the newest (`head_`) by `next`. Only the newest is pushed to.
@@ -19,7 +19,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 template <class T>
 class chain {
@@ -51,9 +53,9 @@ public:
     T* pop_tail() noexcept {
         ring* r = tail_.load(std::memory_order_acquire);  // partner: grow()
         while (r) {
-            // `next` is loaded before the pop: if it is set by then, the ring was no longer pushed to when the pop found
-            // it empty, so it is empty for ever. The other way round a value could be pushed, and a next ring linked,
-            // between an empty pop and the load, and we would drop a ring that is not empty. (Invariant 2.)
+            // `next` is loaded before the pop: if it is set by then, the ring was no longer pushed to when the pop
+            // found it empty, so it is empty for ever. The other way round a value could be pushed, and a next ring
+            // linked, between an empty pop and the load, and we would drop a ring that is not empty. (Invariant 2.)
             ring* next = r->next.load(std::memory_order_acquire);  // partner: grow()
             if (T* value = r->values.pop_tail()) return value;
             if (!next) return nullptr;
@@ -87,7 +89,8 @@ private:
 
     // Owner. Links a new ring of `size` slots in at the head; null when there is no memory.
     ring* grow(arena& rings, std::uint32_t size) noexcept {
-        const std::size_t bytes = sizeof(ring) + size * sizeof(std::atomic<T*>), step = size == first_size ? apart / 2 : apart;
+        const std::size_t bytes = sizeof(ring) + size * sizeof(std::atomic<T*>),
+                          step = size == first_size ? apart / 2 : apart;
         void* place = rings.allocate((bytes + step - 1) / step * step, step);
         if (!place) return nullptr;
         auto* slots = reinterpret_cast<std::atomic<T*>*>(static_cast<std::byte*>(place) + sizeof(ring));
@@ -103,8 +106,10 @@ private:
         return fresh;
     }
 
-    ring* head_ = nullptr;             // the newest; the owner's
-    std::atomic<ring*> tail_{nullptr}; // the oldest; written by thieves, and once by the owner
+    ring* head_ = nullptr;              // the newest; the owner's
+    std::atomic<ring*> tail_{nullptr};  // the oldest; written by thieves, and once by the owner
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

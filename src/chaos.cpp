@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <cstdlib>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 namespace {
 
@@ -36,4 +38,6 @@ bool roll_dice(unsigned one_in) noexcept {
     return next(state) % one_in == 0;
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

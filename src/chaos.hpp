@@ -5,7 +5,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // The dice are seeded from the environment variable TIDEPOOL_CHAOS_SEED (1 where it is not set).
 // Tests that count exact hits turn the dice off for their time.
@@ -19,4 +21,6 @@ inline bool chance([[maybe_unused]] unsigned one_in) noexcept {
     return false;
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -20,7 +20,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 enum class pushed {
     yes,
@@ -75,8 +77,8 @@ public:
         } while (!ends_.compare_exchange_weak(ends, pack(head_of(ends), tail_of(ends) + 1), std::memory_order_acquire,
                                               std::memory_order_relaxed));
         std::atomic<T*>& slot = slots_[tail_of(ends) & mask_];
-        T* value = slot.load(std::memory_order_relaxed);   // relaxed: the exchange has acquired it
-        slot.store(nullptr, std::memory_order_release);    // our load is over; the owner may reuse the slot
+        T* value = slot.load(std::memory_order_relaxed);  // relaxed: the exchange has acquired it
+        slot.store(nullptr, std::memory_order_release);   // our load is over; the owner may reuse the slot
         return value;
     }
 
@@ -90,7 +92,9 @@ private:
     static constexpr std::uint64_t pack(std::uint32_t head, std::uint32_t tail) noexcept {
         return std::uint64_t{head} << 32 | tail;
     }
-    static constexpr std::uint32_t head_of(std::uint64_t ends) noexcept { return static_cast<std::uint32_t>(ends >> 32); }
+    static constexpr std::uint32_t head_of(std::uint64_t ends) noexcept {
+        return static_cast<std::uint32_t>(ends >> 32);
+    }
     static constexpr std::uint32_t tail_of(std::uint64_t ends) noexcept { return static_cast<std::uint32_t>(ends); }
 
     std::atomic<std::uint64_t> ends_;  // written by the owner and by thieves
@@ -98,4 +102,6 @@ private:
     const std::uint32_t mask_;         // fixed; size - 1
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

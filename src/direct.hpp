@@ -11,7 +11,9 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/size_classes.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 class direct final : public source {
 public:
@@ -38,10 +40,14 @@ public:
 
 private:
     // What a block of this size is aligned to in a span (size_classes.hpp, invariant 3): the same requests are served.
-    static std::size_t alignment_of(std::size_t bytes) noexcept { return std::min(bytes & -bytes, pooled_alignment_max); }
+    static std::size_t alignment_of(std::size_t bytes) noexcept {
+        return std::min(bytes & -bytes, pooled_alignment_max);
+    }
 
     const block_sizes sizes_;
     metered_upstream& below_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

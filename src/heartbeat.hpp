@@ -1,14 +1,14 @@
-// An upstream's heartbeat: the moment at which an allocator lets us look at the clock, so that a pool that nobody touches
-// ages because its process allocates elsewhere. As Go's pools do, whose cycle is driven by all allocation.
+// An upstream's heartbeat: the moment at which an allocator lets us look at the clock, so that a pool that nobody
+// touches ages because its process allocates elsewhere. As Go's pools do, whose cycle is driven by all allocation.
 //
-// A heartbeat comes in the midst of anybody's allocation: the thread may hold any lock of the program's. So it ticks only
-// pools over leaves (upstream::leaf()), whose way down runs nobody's code. And where it comes out of a pool's own call to
-// its upstream it does no work at all: it leaves a mark, and the pool looks at the clock when it is out of the call. One
-// that comes out of a tick finds the tick under way (registry::tick_due) and goes. So nothing recurses, and there is nothing
-// to wait for.
+// A heartbeat comes in the midst of anybody's allocation: the thread may hold any lock of the program's. So it ticks
+// only pools over leaves (upstream::leaf()), whose way down runs nobody's code. And where it comes out of a pool's own
+// call to its upstream it does no work at all: it leaves a mark, and the pool looks at the clock when it is out of the
+// call. One that comes out of a tick finds the tick under way (registry::tick_due) and goes. So nothing recurses, and
+// there is nothing to wait for.
 //
-// Who calls it: adapters, from their allocator's hook; metered_upstream and the pool for the mark. Any thread, for itself;
-// not from a signal handler.
+// Who calls it: adapters, from their allocator's hook; metered_upstream and the pool for the mark. Any thread, for
+// itself; not from a signal handler.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,13 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
-// While one lives, the calling thread is in an upstream on behalf of a pool. The mark lies in the thread's slot; a thread
-// without one (before its first use of a pool, after its end) is not marked, and its heartbeats work inside the call, which
-// is as sound: no lock and no pin is held there.
+// While one lives, the calling thread is in an upstream on behalf of a pool. The mark lies in the thread's slot; a
+// thread without one (before its first use of a pool, after its end) is not marked, and its heartbeats work inside the
+// call, which is as sound: no lock and no pin is held there.
 class upstream_call {
 public:
     upstream_call() noexcept : slot_(*this_thread) {
@@ -57,4 +59,6 @@ inline void heartbeat() noexcept {
         registry::tick_due(coarse_now(), registry::which::leaves);
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -3,9 +3,9 @@
 // Invariant: a hint errs one way only. A bit may be set where nothing is left; where something is left, the bit is set,
 // or its owner is just about to set it.
 //
-// Proof of lower(): the owner pushes and then reads the bit; the thief clears the bit and then looks at the stock again.
-// All four are sequentially consistent, so not both can miss the other: either the owner sees the bit cleared and sets
-// it, or the thief sees the push and sets it back.
+// Proof of lower(): the owner pushes and then reads the bit; the thief clears the bit and then looks at the stock
+// again. All four are sequentially consistent, so not both can miss the other: either the owner sees the bit cleared
+// and sets it, or the thief sees the push and sets it back.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // Local number n has bit n % 64; with more than 64 locals a bit stands for several.
 class hint {
@@ -24,7 +26,7 @@ public:
     // After stock was added to local `number`. Writes the shared line only where the bit is not set already.
     void raise(std::uint32_t number) noexcept {
         if (bits_.load(std::memory_order_seq_cst) & bit(number)) return;  // after the push has stored its end
-        bits_.fetch_or(bit(number), std::memory_order_seq_cst);            // against lower(), which looks again
+        bits_.fetch_or(bit(number), std::memory_order_seq_cst);           // against lower(), which looks again
     }
 
     // After all locals of `number`'s bit were found empty. `some_left()` looks at all of them again.
@@ -43,4 +45,6 @@ private:
     std::atomic<std::uint64_t> bits_{0};  // read by all on a miss, written on a change only
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

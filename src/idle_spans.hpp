@@ -1,10 +1,11 @@
-// Spans that are wholly home and wait for whoever wants one next, of whatever size class: a program that swings around a
-// size need not go to the upstream, and to fresh pages, each time. Any thread; the lock is not held across a call to the
-// upstream.
+// Spans that are wholly home and wait for whoever wants one next, of whatever size class: a program that swings around
+// a size need not go to the upstream, and to fresh pages, each time. Any thread; the lock is not held across a call to
+// the upstream.
 //
-// Aging: what lay here for a whole tick without being needed is due to leave with it. As the newest is taken first, that
-// is the fewest that lay here at any moment since the tick before, and it is the oldest of them. A span whose last blocks
-// decayed is old already: it is due at once. What is due leaves a few at a time, because unmapping takes a while.
+// Aging: what lay here for a whole tick without being needed is due to leave with it. As the newest is taken first,
+// that is the fewest that lay here at any moment since the tick before, and it is the oldest of them. A span whose last
+// blocks decayed is old already: it is due at once. What is due leaves a few at a time, because unmapping takes a
+// while.
 //
 // Invariants, for each size of span, under the lock:
 //  1. `count` spans are linked from `newest` to `oldest`.
@@ -27,7 +28,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 class idle_spans {
 public:
@@ -35,8 +38,8 @@ public:
     idle_spans(metered_upstream& below, arena& records, std::size_t bytes_max) noexcept
         : below_(below), records_(records), bytes_max_(bytes_max) {}
 
-    // A span of this size: the newest idle one, else the upstream's. Null when there is no memory. `eager`: it will be used
-    // to its end soon, so its pages are asked for together instead of one fault after the other.
+    // A span of this size: the newest idle one, else the upstream's. Null when there is no memory. `eager`: it will be
+    // used to its end soon, so its pages are asked for together instead of one fault after the other.
     void* take(std::size_t bytes, bool eager) noexcept {
         {
             std::scoped_lock hold(lock_);
@@ -126,8 +129,8 @@ private:
         record* newest = nullptr;
         record* oldest = nullptr;
         std::size_t count = 0;
-        std::size_t least = 0;       // the fewest since the last tick
-        std::size_t due = 0;         // of the oldest: leave with the last tick
+        std::size_t least = 0;  // the fewest since the last tick
+        std::size_t due = 0;    // of the oldest: leave with the last tick
     };
 
     // Spans have one of three sizes, or one of their own in a pool of one class of large blocks.
@@ -197,11 +200,13 @@ private:
     metered_upstream& below_;
     arena& records_;
     const std::size_t bytes_max_;
-    spin_lock lock_;             // guards all below but the sums
+    spin_lock lock_;  // guards all below but the sums
     std::array<shelf, 3> shelves_{};
-    record* unused_ = nullptr;   // linked by `older`
+    record* unused_ = nullptr;  // linked by `older`
     std::atomic<std::size_t> bytes_{0};
     std::atomic<std::size_t> due_{0};  // spans
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,5 +1,5 @@
-// Requests that no size class serves: straight to the upstream, with the same size and alignment on both sides, and noted
-// so that release() finds those that were never deallocated. Any thread.
+// Requests that no size class serves: straight to the upstream, with the same size and alignment on both sides, and
+// noted so that release() finds those that were never deallocated. Any thread.
 #pragma once
 
 #include <atomic>
@@ -12,7 +12,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 class large_blocks {
 public:
@@ -33,8 +35,8 @@ public:
         const auto noted = book_.erase(p);
         if (!noted) stop_with("foreign pointer %p of %zu bytes freed: this pool never gave it", p, bytes);
         if (noted->bytes != bytes || noted->alignment != alignment)
-            stop_with("wrong size: %p has %zu bytes aligned to %zu and was freed as %zu aligned to %zu", p, noted->bytes,
-                      noted->alignment, bytes, alignment);
+            stop_with("wrong size: %p has %zu bytes aligned to %zu and was freed as %zu aligned to %zu", p,
+                      noted->bytes, noted->alignment, bytes, alignment);
         give_back(p, *noted);
     }
 
@@ -72,4 +74,6 @@ private:
     std::atomic<std::uint64_t> bytes_{0};
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

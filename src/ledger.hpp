@@ -1,5 +1,5 @@
-// The hardened build's book of every block: where it is now. Catches a double free, a wrong size and a foreign pointer at
-// the call that does it. Any thread.
+// The hardened build's book of every block: where it is now. Catches a double free, a wrong size and a foreign pointer
+// at the call that does it. Any thread.
 #pragma once
 
 #include <atomic>
@@ -12,7 +12,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 class ledger {
 public:
@@ -30,11 +32,11 @@ public:
         book_.update(block, [&](line* found) {
             if (!found && !complete_.load(std::memory_order_relaxed)) return;
             if (!found)
-                stop_with("foreign pointer %p freed into size class %u (%zu B): this pool never gave it", block, size_class,
-                          sizes_[size_class]);
+                stop_with("foreign pointer %p freed into size class %u (%zu B): this pool never gave it", block,
+                          size_class, sizes_[size_class]);
             if (found->size_class != size_class)
-                stop_with("wrong size: %p belongs to size class %u (%zu B) and was freed into size class %u (%zu B)", block,
-                          found->size_class, sizes_[found->size_class], size_class, sizes_[size_class]);
+                stop_with("wrong size: %p belongs to size class %u (%zu B) and was freed into size class %u (%zu B)",
+                          block, found->size_class, sizes_[found->size_class], size_class, sizes_[size_class]);
             if (!found->with_program)
                 stop_with("double free of %p: size class %u (%zu B)", block, size_class, sizes_[size_class]);
             found->with_program = false;
@@ -64,4 +66,6 @@ private:
     std::atomic<bool> complete_{true};  // written by any thread that takes a block, read by those that free one
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -23,7 +23,9 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // A counter with one writer. Relaxed: a reader may be late by what is in flight.
 class counter {
@@ -49,7 +51,8 @@ struct alignas(apart) rack {
     counter chained_blocks;
     counter hits_private, hits_chain, hits_steal, hits_victim, misses, refills, spills, spilled_blocks;
 
-    // Sequentially consistent: a thief that looks again after hint::lower() must see a flip whose raise() it has missed.
+    // Sequentially consistent: a thief that looks again after hint::lower() must see a flip whose raise() it has
+    // missed.
     chain<magazine>& young_chain() noexcept { return chains[young.load(std::memory_order_seq_cst)]; }
     chain<magazine>& victim() noexcept { return chains[1 - young.load(std::memory_order_seq_cst)]; }
     // Owner.
@@ -60,23 +63,27 @@ static_assert(sizeof(rack) == apart);
 
 struct alignas(apart) local_state {
     // The owner's, but for what is fixed.
-    local* const front;                      // fixed
-    door* const entrance;                    // in the owner's table, or `own_entrance`; fixed
-    door own_entrance;                       // for pools that came too late for a place in the table
-    const std::uint32_t number;              // dense within the pool; fixed
-    std::uint32_t exchanges = 0;             // magazine exchanges so far
-    std::atomic<std::uint64_t> epoch;        // the tick that this local was rotated for last; read by visitors too
+    local* const front;                // fixed
+    door* const entrance;              // in the owner's table, or `own_entrance`; fixed
+    door own_entrance;                 // for pools that came too late for a place in the table
+    const std::uint32_t number;        // dense within the pool; fixed
+    std::uint32_t exchanges = 0;       // magazine exchanges so far
+    std::atomic<std::uint64_t> epoch;  // the tick that this local was rotated for last; read by visitors too
     counter chained_bytes;
-    std::uint64_t private_bytes = 0;         // of blocks, were all private magazines full; owner
-    std::uint32_t unload_next = 0;           // size class; owner
-    std::uint32_t classes = 0;               // classes from here on have never had a magazine; owner
+    std::uint64_t private_bytes = 0;  // of blocks, were all private magazines full; owner
+    std::uint32_t unload_next = 0;    // size class; owner
+    std::uint32_t classes = 0;        // classes from here on have never had a magazine; owner
 
     // Thieves write this.
     alignas(apart) std::atomic<std::uint64_t> stolen_bytes{0};
 
     // `in_table` may be null.
     local_state(local* head, door* in_table, std::uint32_t its_number, std::uint64_t now) noexcept
-        : front(head), entrance(in_table ? in_table : &own_entrance), own_entrance(*head), number(its_number), epoch(now) {}
+        : front(head),
+          entrance(in_table ? in_table : &own_entrance),
+          own_entrance(*head),
+          number(its_number),
+          epoch(now) {}
 
     bool occupied() const noexcept { return entrance->occupied(*front); }
 
@@ -129,4 +136,6 @@ struct alignas(apart) local_state {
     }
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -24,7 +24,9 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 class magazine_slabs {
 public:
@@ -49,8 +51,8 @@ public:
         return ::new (place) magazine(size_class, capacity);
     }
 
-    // Gives back the slabs whose magazines are all in `idle`, a list linked by `next` of magazines that nobody else has,
-    // and calls keep(m) for each of the others.
+    // Gives back the slabs whose magazines are all in `idle`, a list linked by `next` of magazines that nobody else
+    // has, and calls keep(m) for each of the others.
     template <class Keep>
     void give_back(magazine* idle, Keep keep) noexcept {
         slab* gone = nullptr;
@@ -120,4 +122,6 @@ private:
     slab* newest_ = nullptr;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -20,7 +20,9 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 inline bool is_real(const magazine* m) noexcept { return m != &no_magazine; }
 
@@ -80,8 +82,8 @@ public:
 
 private:
     spin_lock lock_;
-    magazine_list list_;               // under lock_
-    std::atomic<bool> some_{false};    // written under lock_, read anywhere
+    magazine_list list_;             // under lock_
+    std::atomic<bool> some_{false};  // written under lock_, read anywhere
 };
 
 class magazine_stock {
@@ -116,4 +118,6 @@ private:
     shared_magazine_list empties_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -18,7 +18,9 @@
 #include <tidepool/detail/size_classes.hpp>
 #include <tidepool/options.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 namespace {
 
@@ -150,4 +152,6 @@ void deallocate_large(pool& engine, void* p, std::size_t bytes, std::size_t alig
 void note_created(pool& engine, void* object) noexcept { engine.created(object); }
 void note_destroyed(pool& engine, void* object) noexcept { engine.destroyed(object); }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,5 +1,5 @@
-// The source of an object pool: objects end here, none begins. New ones are the face's to make, outside the engine, where
-// a factory may throw.
+// The source of an object pool: objects end here, none begins. New ones are the face's to make, outside the engine,
+// where a factory may throw.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,9 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/engine.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 class objects final : public source {
 public:
@@ -29,4 +31,6 @@ private:
     const object_disposer disposer_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

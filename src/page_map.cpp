@@ -2,7 +2,10 @@
 
 #include "base/pages.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::detail::page_map {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+namespace page_map {
 
 static_assert(sizeof(span*) <= sizeof(std::uint64_t) && size_class_count < 1U << (64 - class_bit));
 
@@ -27,8 +30,8 @@ leaf* reach(std::uintptr_t branch) noexcept {
     return there;
 }
 
-// Relaxed: who frees a block has it from somebody who had it after its page was entered. A page that goes takes out its own
-// line only. Another page may enter the line between the look and the exchange: then that one stays.
+// Relaxed: who frees a block has it from somebody who had it after its page was entered. A page that goes takes out its
+// own line only. Another page may enter the line between the look and the exchange: then that one stays.
 void note(std::uintptr_t number, std::uint64_t class_after) noexcept {
     entry& line = digest[number % digest_lines];
     if (class_after) return line.store(std::uint64_t{number} << 8 | class_after, std::memory_order_relaxed);
@@ -63,4 +66,7 @@ bool set(const void* base, std::size_t bytes, span* s, std::uint32_t size_class)
 
 void clear(const void* base, std::size_t bytes) noexcept { fill(base, bytes, 0); }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail::page_map
+}  // namespace page_map
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,13 +1,13 @@
 // From any address to the span it lies in and to its size class. Process-wide, over the whole user address space; costs
 // memory only where it is touched: 8 bytes for each 64 KiB of spans. Any thread.
 //
-// Two levels: the upper 16 of 48 address bits choose a leaf, the next 16 the entry, the last 16 lie within a span's page.
-// Leaves are never freed. Beside them stands the digest, a small table with the size class of the pages that were entered
-// last: a free that knows no size finds its class there with one load as a rule, and with two more where the digest has
-// another page in that place.
+// Two levels: the upper 16 of 48 address bits choose a leaf, the next 16 the entry, the last 16 lie within a span's
+// page. Leaves are never freed. Beside them stands the digest, a small table with the size class of the pages that were
+// entered last: a free that knows no size finds its class there with one load as a rule, and with two more where the
+// digest has another page in that place.
 //
-// Invariant of the digest: a line that names a page has its class, as long as the page is in the map; a line is taken out
-// with its page.
+// Invariant of the digest: a line that names a page has its class, as long as the page is in the map; a line is taken
+// out with its page.
 #pragma once
 
 #include <atomic>
@@ -18,7 +18,9 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/size_classes.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 struct span;
 
@@ -45,8 +47,8 @@ inline std::uint64_t look_up(const void* p) noexcept {
     const std::uintptr_t branch = number >> leaf_bits;
     if (branch >= std::size(root)) return 0;
     const leaf* there = root[branch].load(std::memory_order_acquire);  // partner: reach() in page_map.cpp
-    // Acquire: partner of set(): what the span says of itself. A block's span was set before the block was given out, so
-    // a live block always finds its own.
+    // Acquire: partner of set(): what the span says of itself. A block's span was set before the block was given out,
+    // so a live block always finds its own.
     return there ? there[number & ((std::uintptr_t{1} << leaf_bits) - 1)].load(std::memory_order_acquire) : 0;
 }
 
@@ -75,4 +77,6 @@ void clear(const void* base, std::size_t bytes) noexcept;
 
 }  // namespace page_map
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -13,16 +13,18 @@
 #include "steal.hpp"
 #include "victim.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 namespace {
 
-constexpr std::uint32_t refill_first = 16;          // blocks; doubles with each refill up to a magazine
-constexpr std::uint32_t chain_slots_min = 8;        // what a thread's two magazines need at a tick, and more
+constexpr std::uint32_t refill_first = 16;    // blocks; doubles with each refill up to a magazine
+constexpr std::uint32_t chain_slots_min = 8;  // what a thread's two magazines need at a tick, and more
 constexpr std::uint32_t chain_slots_max = 1U << 20;
 constexpr std::size_t chained_bytes_min = 16 * 1024;
-constexpr unsigned owner_wait_rounds = 256;         // how long an owner waits for a visitor before it goes past the cache
-constexpr unsigned lone_divisor = 8;                // magazines are that much smaller where nobody can look into them
+constexpr unsigned owner_wait_rounds = 256;  // how long an owner waits for a visitor before it goes past the cache
+constexpr unsigned lone_divisor = 8;         // magazines are that much smaller where nobody can look into them
 
 std::uint32_t magazine_capacity(const pool_plan& plan, std::size_t block_bytes, bool handshake) noexcept {
     std::size_t blocks = std::min(plan.magazine_bytes_max / block_bytes, plan.blocks_per_magazine_max);
@@ -30,9 +32,11 @@ std::uint32_t magazine_capacity(const pool_plan& plan, std::size_t block_bytes, 
     return static_cast<std::uint32_t>(std::max<std::size_t>(blocks, 1));
 }
 
-// Of magazines with less than 16 KiB a chain holds no more than of those, lest their pointers take as much as their blocks.
+// Of magazines with less than 16 KiB a chain holds no more than of those, lest their pointers take as much as their
+// blocks.
 std::uint32_t chain_slots(std::size_t bytes_max, std::size_t magazine_bytes) noexcept {
-    const std::size_t magazines = std::min<std::size_t>(bytes_max / std::max(magazine_bytes, chained_bytes_min), chain_slots_max);
+    const std::size_t magazines =
+        std::min<std::size_t>(bytes_max / std::max(magazine_bytes, chained_bytes_min), chain_slots_max);
     return std::max(static_cast<std::uint32_t>(std::bit_ceil(magazines)), chain_slots_min);
 }
 
@@ -97,8 +101,8 @@ bool pool::set_up() noexcept {
 
 // ---- pin -----------------------------------------------------------------------------------------------------------
 
-// The calling thread's part, made on first use. Null when it has none to be had: the thread has exited its slot, or there
-// is no memory.
+// The calling thread's part, made on first use. Null when it has none to be had: the thread has exited its slot, or
+// there is no memory.
 local_state* pool::my_part() noexcept {
     thread_slot* slot = thread_slots::mine();
     if (!slot) return nullptr;
@@ -113,8 +117,8 @@ local_state* pool::add_part(thread_slot& slot) noexcept {
     const std::uint32_t classes = plan_.sizes.count;
     const std::uint32_t number = parts_.load(std::memory_order_relaxed);  // relaxed: written under growing_ only
     door* entrance = index_ != no_index ? &slot.doors[index_] : nullptr;
-    // A magazine for each class there can be, not only for the pool's: a request above its largest block is then a miss like
-    // any other. A pool of one size needs one.
+    // A magazine for each class there can be, not only for the pool's: a request above its largest block is then a miss
+    // like any other. A pool of one size needs one.
     const std::uint32_t shown = plan_.sizes.only ? 1 : size_class_count;
     auto* front = records_.make<local>(shown * sizeof(magazine*));
     if (!front) return nullptr;
@@ -271,11 +275,12 @@ void pool::load(local_state& mine, magazine* m) noexcept {
 
 // Whether a further private magazine might take the part above its bound, were all of them full.
 bool pool::is_rich(const local_state& mine, std::uint32_t size_class) noexcept {
-    return mine.private_bytes + plan_.sizes[size_class] * depot_of(size_class).stock.capacity() > plan_.private_bytes_max;
+    return mine.private_bytes + plan_.sizes[size_class] * depot_of(size_class).stock.capacity() >
+           plan_.private_bytes_max;
 }
 
-// Owner of a rich part, who frees: other classes' magazines go down, one class after the other, until what all really hold
-// is within the bound. Bounded by the number of classes.
+// Owner of a rich part, who frees: other classes' magazines go down, one class after the other, until what all really
+// hold is within the bound. Bounded by the number of classes.
 void pool::make_room(local_state& mine, std::uint32_t size_class) noexcept {
     std::uint64_t held = mine.rack_of(size_class).magazine_bytes;
     for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) {
@@ -306,7 +311,8 @@ magazine* pool::detach_empty(local_state& mine, std::uint32_t size_class) noexce
     return depot_of(size_class).stock.take(magazines_);
 }
 
-// How many blocks to ask for: twice as many with each refill, up to a magazine. A class that is little used holds little.
+// How many blocks to ask for: twice as many with each refill, up to a magazine. A class that is little used holds
+// little.
 std::uint32_t pool::next_refill(local_state& mine, std::uint32_t size_class) noexcept {
     depot& d = depot_of(size_class);
     std::uint16_t& next = mine.rack_of(size_class).refill_next;
@@ -380,8 +386,8 @@ bool pool::give_private(local_state& mine, std::uint32_t size_class, void* block
     return true;
 }
 
-// The own magazines are full: one goes to the chain, and an empty one takes the block. A part that is rich in other classes
-// has to do with one here. False when the local has all it may have, or there is no empty magazine to be had.
+// The own magazines are full: one goes to the chain, and an empty one takes the block. A part that is rich in other
+// classes has to do with one here. False when the local has all it may have, or there is no empty magazine to be had.
 bool pool::give_chain(local_state& mine, std::uint32_t size_class, void* block) noexcept {
     depot& d = depot_of(size_class);
     rack& r = mine.rack_of(size_class);
@@ -495,4 +501,6 @@ void pool::return_blocks(std::uint32_t size_class, void** blocks, std::size_t co
 void* allocate_slow(pool& from, std::uint32_t size_class) noexcept { return from.allocate(size_class); }
 void deallocate_slow(pool& to, std::uint32_t size_class, void* block) noexcept { to.deallocate(size_class, block); }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,7 +1,7 @@
 // The engine: where the mechanisms meet. One pool serves blocks of several size classes from one source.
 //
-// Who calls it: the faces, through include/tidepool/detail/fast_path.hpp and engine.hpp, and the registry. Any thread may
-// call any member at any time, but for release() and the destructor.
+// Who calls it: the faces, through include/tidepool/detail/fast_path.hpp and engine.hpp, and the registry. Any thread
+// may call any member at any time, but for release() and the destructor.
 //
 // Invariants:
 //  1. A block is at any moment with the program, in exactly one magazine, or home with the source.
@@ -38,7 +38,9 @@
 #include <tidepool/stats.hpp>
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // What all threads share of one size class. Made on first use of the pool.
 struct depot {
@@ -114,7 +116,8 @@ private:
     using any_source = std::variant<spans, direct, objects>;
 
     template <class Kind, class... Arguments>
-    pool(const pool_plan& plan, const upstream& below, std::in_place_type_t<Kind> kind, Arguments&&... arguments) noexcept;
+    pool(const pool_plan& plan, const upstream& below, std::in_place_type_t<Kind> kind,
+         Arguments&&... arguments) noexcept;
 
     // Stages of the slow path; the calling thread is the owner of `mine`, inside.
     void* take_private(local_state& mine, std::uint32_t size_class) noexcept;
@@ -195,11 +198,12 @@ private:
     stable_table<local_state> by_slot_;
     std::atomic<std::uint32_t> parts_{0};  // locals that exist; written under growing_
 
-    sleeping_lock visiting_;               // one visitor at a time; never held across a call to the source
-    std::atomic<std::uint64_t> epoch_{0};  // ticks so far; written under visiting_
-    shared_magazine_list outgoing_;        // magazines on their way down
+    sleeping_lock visiting_;                         // one visitor at a time; never held across a call to the source
+    std::atomic<std::uint64_t> epoch_{0};            // ticks so far; written under visiting_
+    shared_magazine_list outgoing_;                  // magazines on their way down
     std::atomic<std::uint64_t> outgoing_blocks_{0};  // in them; relaxed: how much there is to do
-    std::atomic<bool> leaving_{false};     // a tick has left something to hand down, or to purge; relaxed, as the next: a flag
+    std::atomic<bool> leaving_{
+        false};  // a tick has left something to hand down, or to purge; relaxed, as the next: a flag
     std::atomic<bool> purge_owed_{false};  // something was handed down since the upstream's last purge
 
     // Relaxed: sums.
@@ -222,4 +226,6 @@ void pool::for_parts(Look look) noexcept {
     for (std::uint32_t n = 0; n < parts; ++n) look(*by_number_.get(n));
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,16 +1,19 @@
-// Around a fork. The child has one thread and a copy of all memory as it was. For that copy to be whole, the forking thread
-// first keeps every owner out of its local, as a visitor does, and then takes every lock. What the child loses are the blocks
-// that other threads had in hand between a local and the source: a magazine a thread at most, as if they had allocated it.
+// Around a fork. The child has one thread and a copy of all memory as it was. For that copy to be whole, the forking
+// thread first keeps every owner out of its local, as a visitor does, and then takes every lock. What the child loses
+// are the blocks that other threads had in hand between a local and the source: a magazine a thread at most, as if they
+// had allocated it.
 #include "pool.hpp"
 
 #include "base/handshake.hpp"
 #include "base/thread_slots.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 namespace {
 
-constexpr unsigned fork_wait_rounds = 4096;         // how long a fork waits for all owners: 0.2 s
+constexpr unsigned fork_wait_rounds = 4096;  // how long a fork waits for all owners: 0.2 s
 
 }  // namespace
 
@@ -60,8 +63,8 @@ void pool::recount_outgoing() noexcept {
     outgoing_blocks_.store(all, std::memory_order_relaxed);
 }
 
-// Stops all locals and waits until their owners are outside; not for ever, since one may have been stopped by a debugger.
-// An owner inside takes locks of single mechanisms, so this comes before lock_mechanisms().
+// Stops all locals and waits until their owners are outside; not for ever, since one may have been stopped by a
+// debugger. An owner inside takes locks of single mechanisms, so this comes before lock_mechanisms().
 void pool::stop_all() noexcept {
     if (!handshake_) return;
     for_parts([](local_state& part) { part.front->stop(); });
@@ -69,8 +72,7 @@ void pool::stop_all() noexcept {
     unsigned round = 0;
     for_parts([&](local_state& part) {
         if (this_thread->usable && by_slot_.get(this_thread->index) == &part) return;
-        for (; part.occupied() && round < fork_wait_rounds; ++round)
-            wait_long(round);
+        for (; part.occupied() && round < fork_wait_rounds; ++round) wait_long(round);
     });
 }
 
@@ -96,4 +98,6 @@ void pool::unlock_mechanisms() noexcept {
     outgoing_.after_fork();
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

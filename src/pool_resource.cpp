@@ -8,7 +8,8 @@
 #include <tidepool/detail/fast_path.hpp>
 #include <tidepool/detail/size_classes.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 namespace {
 
@@ -59,8 +60,7 @@ void pool_resource::do_deallocate(void* p, std::size_t bytes, std::size_t alignm
         return;
     if (alignment > detail::granule || bytes > detail::pooled_bytes_max) [[unlikely]]
         return deallocate_otherwise(p, bytes, alignment);
-    detail::give_or(index_, detail::size_class_looked_up(bytes), p,
-                    [&] { deallocate_otherwise(p, bytes, alignment); });
+    detail::give_or(index_, detail::size_class_looked_up(bytes), p, [&] { deallocate_otherwise(p, bytes, alignment); });
 }
 
 void* pool_resource::allocate_otherwise(std::size_t bytes, std::size_t alignment) {
@@ -102,4 +102,5 @@ pool_resource& default_pool() {
     return *only.load(std::memory_order_relaxed);
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

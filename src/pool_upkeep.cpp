@@ -10,17 +10,20 @@
 #include "heartbeat.hpp"
 #include "victim.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 namespace {
 
-constexpr std::uint32_t exchanges_per_look = 16;    // magazine exchanges of a thread between two looks at the clock
-constexpr std::size_t slices = 64;                  // an exchange hands down this part of what a tick has left,
-constexpr std::size_t slice_blocks = 256;           // ... and this many blocks
-constexpr std::size_t slice_spans = 2;              // ... and spans where they were few
+constexpr std::uint32_t exchanges_per_look = 16;  // magazine exchanges of a thread between two looks at the clock
+constexpr std::size_t slices = 64;                // an exchange hands down this part of what a tick has left,
+constexpr std::size_t slice_blocks = 256;         // ... and this many blocks
+constexpr std::size_t slice_spans = 2;            // ... and spans where they were few
 constexpr std::size_t everything = static_cast<std::size_t>(-1);
-constexpr std::uint32_t visited_at_once = 64;       // locals that share one membarrier and are stopped together
-constexpr unsigned visitor_wait_rounds = 160;       // how long a visitor waits for an owner: 32 naps at most, on loaded machines
+constexpr std::uint32_t visited_at_once = 64;  // locals that share one membarrier and are stopped together
+constexpr unsigned visitor_wait_rounds =
+    160;  // how long a visitor waits for an owner: 32 naps at most, on loaded machines
 
 }  // namespace
 
@@ -64,8 +67,8 @@ void pool::give_due(std::size_t spans_max) noexcept {
     if (source_.give_due(spans_max) > 0) purge_owed_.store(true, std::memory_order_relaxed);
 }
 
-// What decays shall really leave: when all that a tick has left is on its way, the upstream is asked for its own purge, once for
-// each tick. What another thread is just handing down may miss it, and is taken by the next one.
+// What decays shall really leave: when all that a tick has left is on its way, the upstream is asked for its own purge,
+// once for each tick. What another thread is just handing down may miss it, and is taken by the next one.
 void pool::purge_when_done() noexcept {
     if (!leaving_.load(std::memory_order_relaxed)) return;
     if (outgoing_blocks_.load(std::memory_order_relaxed) != 0 || source_.due() != 0) return;
@@ -94,8 +97,8 @@ void pool::after_upstream_call() noexcept {
     if (heard_heartbeat()) registry::tick_due(coarse_now());
 }
 
-// A thread's share of the pool's upkeep, once an exchange: a slice of what a tick has left, and now and then a look at the
-// clock; each time while several pools are due, because one look ticks one of them.
+// A thread's share of the pool's upkeep, once an exchange: a slice of what a tick has left, and now and then a look at
+// the clock; each time while several pools are due, because one look ticks one of them.
 void pool::after_exchange(local_state& mine) noexcept {
     hand_down_some();
     if (++mine.exchanges % exchanges_per_look == 0 || registry::tick_unfinished())
@@ -105,7 +108,8 @@ void pool::after_exchange(local_state& mine) noexcept {
 }
 
 // Owner. Makes up for the ticks since the part was rotated last: one as a rule, more where the visitor found the owner
-// inside. Two empty the part, so more are not needed. Relaxed: an epoch that is just changing is seen at the next exchange.
+// inside. Two empty the part, so more are not needed. Relaxed: an epoch that is just changing is seen at the next
+// exchange.
 void pool::rotate_if_behind(local_state& part) noexcept {
     const std::uint64_t now = epoch_.load(std::memory_order_relaxed);
     const std::uint64_t behind = now - part.epoch.load(std::memory_order_relaxed);
@@ -126,8 +130,8 @@ void pool::rotate(local_state& part, std::uint32_t size_class) noexcept {
 }
 
 // Calls look(part) for each part with its owner kept out, under visiting_. An owner that does not come out in a bounded
-// time is passed over. Groups share one membarrier, so the cost of a visit is one for each 64 threads, and nobody is kept
-// waiting for longer than a group takes.
+// time is passed over. Groups share one membarrier, so the cost of a visit is one for each 64 threads, and nobody is
+// kept waiting for longer than a group takes.
 template <class Look>
 void pool::visit_all(Look look) noexcept {
     if (!handshake_) return;
@@ -150,8 +154,7 @@ void pool::visit_all(Look look) noexcept {
         unsigned round = 0;
         for (std::size_t i = 0; i < waiting; ++i) {
             local_state& part = *inside[i];
-            for (; part.occupied() && round < visitor_wait_rounds; ++round)
-                wait_long(round);
+            for (; part.occupied() && round < visitor_wait_rounds; ++round) wait_long(round);
             if (!part.occupied()) look(part);
             part.front->reopen();
         }
@@ -165,8 +168,8 @@ void pool::perform_tick() noexcept {
     if (handshake_) {
         visit_all([&](local_state& part) { rotate_if_behind(part); });
     } else {
-        // Owners rotate themselves. Chains of an owner that has not come by for two ticks hold nothing younger than that:
-        // it would have rotated before it put anything there. They are drained as a thief drains them.
+        // Owners rotate themselves. Chains of an owner that has not come by for two ticks hold nothing younger than
+        // that: it would have rotated before it put anything there. They are drained as a thief drains them.
         for_parts([&](local_state& part) {
             if (now - part.epoch.load(std::memory_order_relaxed) < 2) return;
             for (std::uint32_t c = 0; c < plan_.sizes.count; ++c)
@@ -205,9 +208,9 @@ void pool::finish_tick() noexcept {
     purge_when_done();
 }
 
-// By a thread that came for a block, of this pool or of another one, or by a heartbeat: it hands down a slice, and later
-// looks at the clock the rest. What they leave is handed down before the next tick begins, so nothing is older than two
-// ticks. Of several threads that come at once, one performs it.
+// By a thread that came for a block, of this pool or of another one, or by a heartbeat: it hands down a slice, and
+// later looks at the clock the rest. What they leave is handed down before the next tick begins, so nothing is older
+// than two ticks. Of several threads that come at once, one performs it.
 bool pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
     const bool mine = decay_.claim(now);
     if (!depots_.load(std::memory_order_acquire)) return false;  // partner: set_up()
@@ -238,8 +241,8 @@ void pool::relieve(const void* allocator, relief how) noexcept {
     leaving_.store(false, std::memory_order_relaxed);
 }
 
-// Under the registry's lock. The exiting owner hands its own magazines to its chain, where all can take them at once, and
-// where they age on as if it lived.
+// Under the registry's lock. The exiting owner hands its own magazines to its chain, where all can take them at once,
+// and where they age on as if it lived.
 void pool::thread_exits(thread_slot& slot) noexcept {
     local_state* part = by_slot_.get(slot.index);
     if (!part) return;
@@ -346,7 +349,8 @@ void pool::release() noexcept {
             for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) {
                 for (chain<magazine>& each : part.rack_of(c).chains)
                     while (magazine* m = part.taken(each.pop_tail(), depot_of(c).block_bytes)) send_down(m);
-                unload(part, c, [&](magazine* m) { send_down(m); }, [&](magazine* m) { depot_of(c).stock.put(m); });
+                unload(
+                    part, c, [&](magazine* m) { send_down(m); }, [&](magazine* m) { depot_of(c).stock.put(m); });
             }
         });
     }
@@ -416,4 +420,6 @@ stats pool::snapshot() noexcept {
     return now;
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

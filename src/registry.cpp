@@ -12,11 +12,14 @@
 #include "base/spin_lock.hpp"
 #include "base/thread_slots.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 namespace {
 
-// How long a round of turns among those who are due may take, one a look. Who looks that seldom ticks all of them at once.
+// How long a round of turns among those who are due may take, one a look. Who looks that seldom ticks all of them at
+// once.
 constexpr std::chrono::nanoseconds turns_max = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -31,19 +34,19 @@ struct registry_state {
         // Whether the last look has left somebody who is due to the next. Relaxed: as `earliest`.
         std::atomic<bool> unfinished{false};
         // Under `ticking`.
-        std::uint64_t last = 0;     // who was ticked last
-        time since = time::max();   // when the round of turns began that is under way
+        std::uint64_t last = 0;    // who was ticked last
+        time since = time::max();  // when the round of turns began that is under way
     };
 
-    sleeping_lock making;                 // see registry::making()
-    sleeping_lock lock;                   // guards what follows, but for the last three lines
+    sleeping_lock making;  // see registry::making()
+    sleeping_lock lock;    // guards what follows, but for the last three lines
     registrant* first = nullptr;
     registrant* last = nullptr;
     std::uint64_t ids = 0;
-    std::uint64_t indices = 1 | 2;        // taken places: no_index, and the default pool's
-    spin_lock ticking;                    // held by tick_due() from end to end; only ever tried
+    std::uint64_t indices = 1 | 2;  // taken places: no_index, and the default pool's
+    spin_lock ticking;              // held by tick_due() from end to end; only ever tried
     looks at_all, at_leaves;
-    bool forked = false;                  // written while there is one thread
+    bool forked = false;  // written while there is one thread
 
     void thread_exits(thread_slot& slot) noexcept {
         std::scoped_lock hold(lock);
@@ -78,7 +81,8 @@ struct registry_state {
     // Calls visit(r) for each whose id is above `seen` and at most `most`, without the lock, with `r` kept from leaving
     // meanwhile, until it says false. Then false, too.
     template <class Visit>
-    bool for_each(Visit visit, std::uint64_t seen = 0, std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) noexcept {
+    bool for_each(Visit visit, std::uint64_t seen = 0,
+                  std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) noexcept {
         for (;;) {
             registrant* r;
             {
@@ -95,8 +99,8 @@ struct registry_state {
         }
     }
 
-    // Under `ticking`. Ticks the next of those who are due, in turn, and looks whether there is another; all of them where
-    // that goes on for too long. `worked`: somebody had something to do. True where another one is left.
+    // Under `ticking`. Ticks the next of those who are due, in turn, and looks whether there is another; all of them
+    // where that goes on for too long. `worked`: somebody had something to do. True where another one is left.
     bool take_turn(looks& of, bool leaves_only, time now, bool& worked) noexcept {
         const bool in_turn = of.since == time::max() || now - of.since < turns_max;
         auto next = time::max();
@@ -228,4 +232,6 @@ void relieve(const void* allocator, relief how) noexcept {
 
 }  // namespace registry
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -2,7 +2,8 @@
 //
 // Invariants:
 //  1. A registrant is in the list from join() to leave(), and leave() returns only when no visit of it is under way.
-//  2. No lock that anyone waits for is held while a registrant ticks, so a tick may call upstreams, and those may make and
+//  2. No lock that anyone waits for is held while a registrant ticks, so a tick may call upstreams, and those may make
+//  and
 //     end pools.
 //  3. Registrants are visited in the order in which they joined, by ever rising ids: one that leaves or joins meanwhile
 //     makes nobody be visited twice or passed over.
@@ -16,7 +17,9 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // How much idle memory a registrant gives up for others: what a tick takes, or all.
 enum class relief { tick, trim };
@@ -45,10 +48,10 @@ protected:
 
 private:
     friend struct registry_state;
-    registrant* next_ = nullptr;     // under the registry's lock
-    registrant* previous_ = nullptr; // under the registry's lock
-    std::uint64_t id_ = 0;           // fixed by join()
-    std::uint32_t visits_ = 0;       // under the registry's lock; visits under way
+    registrant* next_ = nullptr;      // under the registry's lock
+    registrant* previous_ = nullptr;  // under the registry's lock
+    std::uint64_t id_ = 0;            // fixed by join()
+    std::uint32_t visits_ = 0;        // under the registry's lock; visits under way
 };
 
 namespace registry {
@@ -67,18 +70,19 @@ void after_fork_in_child() noexcept;
 // Whether this process is such a child.
 bool forked() noexcept;
 
-// Held while the process makes a pool that it has one of: a fork waits for it, so no child finds that pool half made. Taken
-// before any other lock.
+// Held while the process makes a pool that it has one of: a fork waits for it, so no child finds that pool half made.
+// Taken before any other lock.
 sleeping_lock& making() noexcept;
 
 void tick_all() noexcept;
 
 enum class which { all, leaves };
 
-// Ticks a registrant, or a leaf, whose tick is due: of several who are, the next in turn, and the next call another, lest the
-// one thread that comes by be held up by all of them. All at once where a round of that takes half a second. One relaxed load
-// and a comparison when none is due. Returns at once where another call is at it, be it one further up this thread's stack:
-// so a tick's own upstream calls do not recurse. True where there was something to do: call again, and some time there is not.
+// Ticks a registrant, or a leaf, whose tick is due: of several who are, the next in turn, and the next call another,
+// lest the one thread that comes by be held up by all of them. All at once where a round of that takes half a second.
+// One relaxed load and a comparison when none is due. Returns at once where another call is at it, be it one further up
+// this thread's stack: so a tick's own upstream calls do not recurse. True where there was something to do: call again,
+// and some time there is not.
 bool tick_due(std::chrono::nanoseconds now, which those = which::all) noexcept;
 
 // Whether the last call has left one who was due to the next: worth a call sooner than as a rule. One relaxed load.
@@ -89,4 +93,6 @@ void relieve(const void* allocator, relief how) noexcept;
 
 }  // namespace registry
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

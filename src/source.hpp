@@ -11,7 +11,9 @@
 #include <tidepool/detail/size_classes.hpp>
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // The block size of each size class: those of size_classes.hpp, or one size for a pool that has only one.
 struct block_sizes {
@@ -32,8 +34,8 @@ public:
     // Fills blocks[0 .. result) with blocks of the class; result < count when memory ran out, 0 where blocks are not
     // made here (objects).
     virtual std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept = 0;
-    // Takes blocks of the class back; in any order, unused by anyone. Asks for no memory. `stale`: they have decayed, or
-    // memory is wanted elsewhere, so what they fill up is not kept for the next who asks.
+    // Takes blocks of the class back; in any order, unused by anyone. Asks for no memory. `stale`: they have decayed,
+    // or memory is wanted elsewhere, so what they fill up is not kept for the next who asks.
     virtual void drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept = 0;
 
     // What is kept idle here: its bytes; a tick, which marks what has been idle for a whole one; how many pieces are so
@@ -124,13 +126,13 @@ public:
     std::uint64_t peak() const noexcept { return peak_.get(); }
 
 private:
-    void grew(std::size_t bytes) noexcept {
-        peak_.note(held_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
-    }
+    void grew(std::size_t bytes) noexcept { peak_.note(held_.fetch_add(bytes, std::memory_order_relaxed) + bytes); }
 
     const upstream below_;
     std::atomic<std::uint64_t> held_{0};
     detail::peak peak_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,13 +1,13 @@
-// Spans cut from regions: 32 MiB at a time from an allocator below, for adapters to allocators that would keep something of
-// each span for themselves. mimalloc 2 links a freed block through its first bytes until the thread that it came from
-// comes by: a page for each span as long as that thread sleeps. Of a block above 16 MiB, which a region is, it keeps
-// nothing. And most threads that use a pool need no heap or cache of the allocator's own.
+// Spans cut from regions: 32 MiB at a time from an allocator below, for adapters to allocators that would keep
+// something of each span for themselves. mimalloc 2 links a freed block through its first bytes until the thread that
+// it came from comes by: a page for each span as long as that thread sleeps. Of a block above 16 MiB, which a region
+// is, it keeps nothing. And most threads that use a pool need no heap or cache of the allocator's own.
 //
-// Who calls it: adapters, for what serves() says. Any thread; the lock is not held across a call to the allocator below,
-// whose heartbeat may come back here.
+// Who calls it: adapters, for what serves() says. Any thread; the lock is not held across a call to the allocator
+// below, whose heartbeat may come back here.
 //
-// Bounded by the regions that have room: a few words of each are looked at. A span serves four blocks or more, as a rule dozens,
-// and idle ones wait above (src/idle_spans.hpp), so the lock is not on the way of every block.
+// Bounded by the regions that have room: a few words of each are looked at. A span serves four blocks or more, as a
+// rule dozens, and idle ones wait above (src/idle_spans.hpp), so the lock is not on the way of every block.
 //
 // Invariants, under the lock:
 //  1. Bit i of `used` is set exactly if slot i of the region is part of a span that is out; `free` counts the others.
@@ -29,7 +29,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // Below: static members `void* allocate(bytes, alignment)`, null where there is no memory, and `deallocate(p, bytes,
 // alignment)`.
@@ -150,7 +152,12 @@ private:
         else if (!(r = records_.make<region>(0)))
             return false;
         region*& bucket = bucket_of(reinterpret_cast<std::uintptr_t>(base));
-        *r = {.base = base, .free = slots, .bucket_next = bucket, .open_next = nullptr, .open_previous = nullptr, .used = {}};
+        *r = {.base = base,
+              .free = slots,
+              .bucket_next = bucket,
+              .open_next = nullptr,
+              .open_previous = nullptr,
+              .used = {}};
         bucket = r;
         open(r);
         return true;
@@ -191,4 +198,6 @@ private:
     arena records_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

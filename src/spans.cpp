@@ -9,7 +9,9 @@
 #include "base/poison.hpp"
 #include "base/stop_with.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 namespace {
 
@@ -149,7 +151,8 @@ bool spans::is_strange(const shelf& s, span*& in, std::uint32_t size_class, cons
 }
 
 // The block's number in its span.
-std::uint32_t spans::number_of(const shelf& s, const span& in, std::uint32_t size_class, const void* block) const noexcept {
+std::uint32_t spans::number_of(const shelf& s, const span& in, std::uint32_t size_class,
+                               const void* block) const noexcept {
     const auto offset = static_cast<std::uint64_t>(static_cast<const std::byte*>(block) - in.base);
     // Exact where the offset is a multiple of the size; where it is not, the product below differs.
     const auto index = static_cast<std::uint32_t>(offset * s.reciprocal >> 32);
@@ -193,8 +196,8 @@ void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count, bo
     meet_strangers(size_class, blocks, strangers);
 }
 
-// Under the lock. Marks the blocks home, as far as they lie in this span one after the other; the first one does. Returns
-// how many. The word of bits at hand is kept out of memory, since neighbours tend to come home together.
+// Under the lock. Marks the blocks home, as far as they lie in this span one after the other; the first one does.
+// Returns how many. The word of bits at hand is kept out of memory, since neighbours tend to come home together.
 std::size_t spans::take_home(shelf& s, span& in, std::uint32_t size_class, void** blocks, std::size_t count) noexcept {
     std::size_t done = 0;
     std::uint32_t at = 0;
@@ -207,8 +210,7 @@ std::size_t spans::take_home(shelf& s, span& in, std::uint32_t size_class, void*
             word = in.bits()[at];
         }
         const std::uint64_t bit = std::uint64_t{1} << index % word_bits;
-        if (word & bit)
-            stop_with("double free of %p: size class %u (%zu B)", blocks[done], size_class, s.block_bytes);
+        if (word & bit) stop_with("double free of %p: size class %u (%zu B)", blocks[done], size_class, s.block_bytes);
         word |= bit;
     }
     in.bits()[at] = word;
@@ -220,8 +222,8 @@ std::size_t spans::take_home(shelf& s, span& in, std::uint32_t size_class, void*
 void spans::meet_strangers(std::uint32_t size_class, void** blocks, std::size_t count) const noexcept {
     for (std::size_t i = 0; i < count; ++i) {
         if (!stranger_)
-            stop_with("foreign pointer %p freed into size class %u (%zu B): this pool never gave it", blocks[i], size_class,
-                      sizes_[size_class]);
+            stop_with("foreign pointer %p freed into size class %u (%zu B): this pool never gave it", blocks[i],
+                      size_class, sizes_[size_class]);
         stranger_(blocks[i]);
     }
 }
@@ -264,17 +266,20 @@ void spans::check() noexcept {
             for (std::uint32_t w = 0; w < words_for(s.shape.blocks); ++w)
                 set += static_cast<std::uint32_t>(std::popcount(each->bits()[w]));
             if (set != each->home || each->home >= s.shape.blocks)
-                stop_with("span %p counts %u blocks home and has %u of %u", static_cast<void*>(each->base), each->home, set,
-                          s.shape.blocks);
+                stop_with("span %p counts %u blocks home and has %u of %u", static_cast<void*>(each->base), each->home,
+                          set, s.shape.blocks);
             for (std::size_t at = 0; at < s.shape.span_bytes; at += page_map::page)
                 if (page_map::find(each->base + at) != each)
                     stop_with("span %p is not in the page map", static_cast<void*>(each->base));
             bool linked = false;
             for (span* o = s.open; o && !linked; o = o->open_next) linked = o == each;
             if (linked != (each->home > 0))
-                stop_with("span %p with %u blocks home is in the wrong list", static_cast<void*>(each->base), each->home);
+                stop_with("span %p with %u blocks home is in the wrong list", static_cast<void*>(each->base),
+                          each->home);
         }
     }
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

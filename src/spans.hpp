@@ -23,21 +23,24 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // How a block size is carved.
 struct span_shape {
     std::size_t span_bytes;
     std::uint32_t blocks;
 
-    // At least eight blocks, or four of the largest, and at most 1/32 of the span left over at the end where that can be
-    // had within 256 KiB. Spans start at 64 KiB.
+    // At least eight blocks, or four of the largest, and at most 1/32 of the span left over at the end where that can
+    // be had within 256 KiB. Spans start at 64 KiB.
     static constexpr span_shape of(std::size_t block_bytes) noexcept {
         std::size_t bytes = page_map::page;
         if (block_bytes > page_map::page / 2) {
             bytes = (block_bytes * 4 + page_map::page - 1) / page_map::page * page_map::page;
         } else {
-            while (bytes < page_map::page * 4 && (bytes / block_bytes < 8 || bytes % block_bytes > bytes / 32)) bytes *= 2;
+            while (bytes < page_map::page * 4 && (bytes / block_bytes < 8 || bytes % block_bytes > bytes / 32))
+                bytes *= 2;
         }
         return {bytes, static_cast<std::uint32_t>(bytes / block_bytes)};
     }
@@ -45,13 +48,13 @@ struct span_shape {
 
 class spans;
 
-// Out of the blocks' way, in the pool's records, and of this type for as long as the pool lives: a span that went back is
-// used again for the next one of its class.
+// Out of the blocks' way, in the pool's records, and of this type for as long as the pool lives: a span that went back
+// is used again for the next one of its class.
 struct span {
-    spans* home_of;             // fixed
-    std::uint32_t size_class;   // fixed
-    std::uint32_t home;         // blocks that are home
-    std::byte* base;            // while it stands for memory
+    spans* home_of;            // fixed
+    std::uint32_t size_class;  // fixed
+    std::uint32_t home;        // blocks that are home
+    std::byte* base;           // while it stands for memory
     span* open_next;
     span* open_previous;
     span* all_next;
@@ -88,14 +91,14 @@ public:
 
 private:
     struct alignas(apart) shelf {
-        spin_lock lock;           // guards the rest
+        spin_lock lock;  // guards the rest
         span* open = nullptr;
         span* all = nullptr;
         std::atomic<std::size_t> spans{0};  // in `all`; written under the lock
-        span* unused = nullptr;   // records without memory, linked by all_next
-        std::size_t block_bytes = 0;    // fixed
-        span_shape shape{};             // fixed
-        std::uint64_t reciprocal = 0;   // of block_bytes, times 2^32, rounded up; fixed
+        span* unused = nullptr;             // records without memory, linked by all_next
+        std::size_t block_bytes = 0;        // fixed
+        span_shape shape{};                 // fixed
+        std::uint64_t reciprocal = 0;       // of block_bytes, times 2^32, rounded up; fixed
     };
 
     std::size_t take(shelf& s, void** blocks, std::size_t count) noexcept;
@@ -116,4 +119,6 @@ private:
     shelf* shelves_ = nullptr;  // one a class; fixed by set_up()
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

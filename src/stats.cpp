@@ -4,13 +4,14 @@
 #include <ostream>
 #include <sstream>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 std::ostream& operator<<(std::ostream& out, const stats& snapshot) {
     const auto flags = out.flags();
-#define TIDEPOOL_STATS_LINE(name, unit, meaning)                                                       \
-    out << std::left << std::setw(22) << #name << std::right << std::setw(16) << snapshot.name << ' ' \
-        << std::left << std::setw(7) << unit << meaning << '\n';
+#define TIDEPOOL_STATS_LINE(name, unit, meaning)                                                                   \
+    out << std::left << std::setw(22) << #name << std::right << std::setw(16) << snapshot.name << ' ' << std::left \
+        << std::setw(7) << unit << meaning << '\n';
     TIDEPOOL_STATS(TIDEPOOL_STATS_LINE)
 #undef TIDEPOOL_STATS_LINE
     out.flags(flags);
@@ -23,4 +24,5 @@ std::string to_string(const stats& snapshot) {
     return out.str();
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

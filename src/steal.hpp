@@ -1,8 +1,8 @@
 // Stealing: where to look for a magazine in other threads' parts, and when to stop. Any thread; lock-free.
 //
 // The order of search starts at a given local and goes round, so that thieves spread instead of all robbing local 0.
-// Only locals whose hint bit is set are asked. A fruitless look at all locals of a bit lowers it, so the next thief does
-// not repeat it; that is the only write of a miss. Bound: probes_max locals.
+// Only locals whose hint bit is set are asked. A fruitless look at all locals of a bit lowers it, so the next thief
+// does not repeat it; that is the only write of a miss. Bound: probes_max locals.
 #pragma once
 
 #include <bit>
@@ -13,7 +13,9 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 inline constexpr unsigned probes_max = 64;
 
@@ -43,4 +45,6 @@ magazine* steal(hint& where, std::uint32_t start, Locals locals, Take take, Some
     return nullptr;
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

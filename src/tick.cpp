@@ -4,7 +4,8 @@
 #include "base/signals_blocked.hpp"
 #include "registry.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 void tick() noexcept { detail::registry::tick_all(); }
 
@@ -44,10 +45,12 @@ void background_ticker::run() noexcept {
         hold.unlock();
         // Nobody else may come to hand down what a tick has left. Where more becomes due all the while, the next period
         // goes on.
-        for (int rounds = 0; rounds < rounds_max && !dismissed_ && detail::registry::tick_due(detail::coarse_now()); ++rounds) {
+        for (int rounds = 0; rounds < rounds_max && !dismissed_ && detail::registry::tick_due(detail::coarse_now());
+             ++rounds) {
         }
         hold.lock();
     }
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

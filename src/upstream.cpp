@@ -1,6 +1,7 @@
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 std::size_t upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
                                      std::size_t count) const noexcept {
@@ -16,4 +17,5 @@ void upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void**
     for (std::size_t i = 0; i < count; ++i) deallocate(blocks[i], bytes, alignment);
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

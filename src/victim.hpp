@@ -1,5 +1,6 @@
 // The previous generation. A tick turns what is young into the victim and hands the former victim down, so stock that
-// nobody takes lives for at least one tick and at most two. Taking a magazine back from the victim makes it young again.
+// nobody takes lives for at least one tick and at most two. Taking a magazine back from the victim makes it young
+// again.
 //
 // Source of the algorithm: Go's sync package, pool.go (poolCleanup), there per processor under stop-the-world; here per
 // local and size class, with the owner kept out.
@@ -15,12 +16,12 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // Owner. Adds the hits of a magazine that leaves the private part to the books.
-inline void fold_hits(rack& r, magazine& m) noexcept {
-    r.hits_private.add(m.take_hits());
-}
+inline void fold_hits(rack& r, magazine& m) noexcept { r.hits_private.add(m.take_hits()); }
 
 // Owner. Empties the private part of one size class: each magazine that holds something goes to keep(m), each other one
 // to empty(m).
@@ -48,12 +49,17 @@ bool rotate(local_state& part, std::uint32_t size_class, std::size_t block_bytes
             Down down, Empty empty) noexcept {
     rack& r = part.rack_of(size_class);
     while (magazine* m = part.taken(r.victim().pop_tail(), block_bytes)) down(m);
-    unload(part, size_class, [&](magazine* m) {
-        if (!part.push(m, block_bytes, rings, size_max)) down(m);
-    }, empty);
+    unload(
+        part, size_class,
+        [&](magazine* m) {
+            if (!part.push(m, block_bytes, rings, size_max)) down(m);
+        },
+        empty);
     r.flip();
     r.refill_next = r.refill_next / 2;  // a class that rests asks for less when it wakes
     return !r.victim().empty();
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

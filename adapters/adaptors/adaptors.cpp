@@ -12,7 +12,8 @@
 
 #include "registry.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 // ---- counting ------------------------------------------------------------------------------------------------------
 
@@ -62,7 +63,8 @@ void counting_upstream::deallocate(void* p, std::size_t bytes, std::size_t align
     below_.deallocate(p, bytes, alignment);
 }
 
-void counting_upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
+void counting_upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks,
+                                         std::size_t count) noexcept {
     in(bytes, count);
     below_.deallocate_batch(bytes, alignment, blocks, count);
 }
@@ -97,7 +99,8 @@ void* limited_upstream::allocate(std::size_t bytes, std::size_t alignment) noexc
     return p;
 }
 
-std::size_t limited_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+std::size_t limited_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
+                                             std::size_t count) noexcept {
     std::size_t got = 0;
     if (count <= bytes_max_ / std::max<std::size_t>(bytes, 1) && reserve(bytes * count)) {
         got = below_.allocate_batch(bytes, alignment, out, count);
@@ -122,7 +125,8 @@ void limited_upstream::deallocate(void* p, std::size_t bytes, std::size_t alignm
     give_up(bytes);
 }
 
-void limited_upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
+void limited_upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks,
+                                        std::size_t count) noexcept {
     below_.deallocate_batch(bytes, alignment, blocks, count);
     give_up(bytes * count);
 }
@@ -141,8 +145,9 @@ void logging_upstream::write(const char* what, const void* p, std::size_t bytes,
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     char line[160];
-    const int length = std::snprintf(line, sizeof line, "%lld.%09ld %ld %s %p %zu %zu\n", static_cast<long long>(now.tv_sec),
-                                     now.tv_nsec, ::syscall(SYS_gettid), what, p, bytes, alignment);
+    const int length =
+        std::snprintf(line, sizeof line, "%lld.%09ld %ld %s %p %zu %zu\n", static_cast<long long>(now.tv_sec),
+                      now.tv_nsec, ::syscall(SYS_gettid), what, p, bytes, alignment);
     if (::write(file_, line, static_cast<std::size_t>(length)) != length)
         lines_lost_.fetch_add(1, std::memory_order_relaxed);
     errno = saved;
@@ -154,7 +159,8 @@ void* logging_upstream::allocate(std::size_t bytes, std::size_t alignment) noexc
     return p;
 }
 
-std::size_t logging_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+std::size_t logging_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
+                                             std::size_t count) noexcept {
     const std::size_t got = below_.allocate_batch(bytes, alignment, out, count);
     for (std::size_t i = 0; i < got; ++i) write("allocate", out[i], bytes, alignment);
     if (got < count) write("allocate", nullptr, bytes, alignment);
@@ -167,7 +173,8 @@ void logging_upstream::deallocate(void* p, std::size_t bytes, std::size_t alignm
     below_.deallocate(p, bytes, alignment);
 }
 
-void logging_upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
+void logging_upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks,
+                                        std::size_t count) noexcept {
     for (std::size_t i = 0; i < count; ++i) write("deallocate", blocks[i], bytes, alignment);
     below_.deallocate_batch(bytes, alignment, blocks, count);
 }
@@ -208,7 +215,8 @@ bool failing_upstream::fails() noexcept {
     return failed;
 }
 
-std::size_t failing_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+std::size_t failing_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
+                                             std::size_t count) noexcept {
     std::size_t got = 0;
     while (got < count && (out[got] = allocate(bytes, alignment))) ++got;
     return got;
@@ -218,15 +226,18 @@ std::size_t failing_upstream::allocate_batch(std::size_t bytes, std::size_t alig
 
 void* retrying_upstream::allocate(std::size_t bytes, std::size_t alignment) noexcept {
     void* p = below_.allocate(bytes, alignment);
-    for (int i = 0; !p && i < retries_max && out_of_memory_(bytes, alignment); ++i) p = below_.allocate(bytes, alignment);
+    for (int i = 0; !p && i < retries_max && out_of_memory_(bytes, alignment); ++i)
+        p = below_.allocate(bytes, alignment);
     return p;
 }
 
-std::size_t retrying_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+std::size_t retrying_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
+                                              std::size_t count) noexcept {
     std::size_t got = below_.allocate_batch(bytes, alignment, out, count);
     for (int i = 0; got == 0 && i < retries_max && out_of_memory_(bytes, alignment); ++i)
         got = below_.allocate_batch(bytes, alignment, out, count);
     return got;
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

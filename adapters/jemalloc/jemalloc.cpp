@@ -13,12 +13,13 @@
 #include "base/immortal.hpp"
 #include "base/made_once.hpp"
 #include "base/pages.hpp"
+#include "heartbeat.hpp"
 #include "names.hpp"
 #include "pulse.hpp"
-#include "heartbeat.hpp"
 #include "span_regions.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 namespace {
 
@@ -78,8 +79,8 @@ pulse the_pulse() noexcept {
 thread_local bool listening = false;
 thread_local activity_callback before{};
 
-// Called by jemalloc after an allocation or in a deallocation, with no lock of its own held, and not guarded against being
-// called again out of what it does: detail::heartbeat() is.
+// Called by jemalloc after an allocation or in a deallocation, with no lock of its own held, and not guarded against
+// being called again out of what it does: detail::heartbeat() is.
 void on_activity(void*, std::uint64_t allocated, std::uint64_t deallocated) {
     if (!pulseless.load(std::memory_order_relaxed)) detail::heartbeat();
     if (before.function) before.function(before.context, allocated, deallocated);
@@ -101,7 +102,9 @@ void listen() noexcept {
 
 // ---- blocks --------------------------------------------------------------------------------------------------------
 
-int alignment_flag(std::size_t alignment) noexcept { return alignment > natural_alignment ? je::aligned(alignment) : 0; }
+int alignment_flag(std::size_t alignment) noexcept {
+    return alignment > natural_alignment ? je::aligned(alignment) : 0;
+}
 
 // jemalloc aligns 8 bytes to 8; zero bytes are not for its extended calls.
 std::size_t whole(std::size_t bytes, std::size_t alignment) noexcept {
@@ -113,7 +116,8 @@ void* allocate_with(std::size_t bytes, int flags) noexcept {
     listen();
     const int saved = errno;
     void* p = flags == 0 ? tidepool_je_malloc(bytes) : tidepool_je_mallocx(bytes, flags);
-    std::atomic_signal_fence(std::memory_order_seq_cst);  // where it is named malloc, clang takes it to leave errno alone
+    std::atomic_signal_fence(
+        std::memory_order_seq_cst);  // where it is named malloc, clang takes it to leave errno alone
     errno = saved;
     return p;
 }
@@ -149,8 +153,9 @@ void purge_arena(unsigned arena) noexcept {
     purge.call_of(arena);
 }
 
-// What large requests of all users of jemalloc_upstream() come from: a purge of it gives away what they have handed down, and
-// nothing that the program keeps for itself. Without one, should there be none to be had, from jemalloc's own arenas.
+// What large requests of all users of jemalloc_upstream() come from: a purge of it gives away what they have handed
+// down, and nothing that the program keeps for itself. Without one, should there be none to be had, from jemalloc's own
+// arenas.
 struct large_arena {
     unsigned index = 0;
     bool exists;
@@ -199,7 +204,8 @@ struct shared {
         bytes = whole(bytes, alignment);
         tidepool_je_sdallocx(p, bytes, way_back(bytes, alignment));
     }
-    static std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+    static std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
+                                      std::size_t count) noexcept {
         bytes = whole(bytes, alignment);
         return allocate_batch_with(bytes, flags_for(bytes, alignment), out, count);
     }
@@ -230,8 +236,8 @@ struct shared {
             while (version[length] && version[length] != '-') ++length;  // "5.3.0-0-g54eaed1…"
             const char* beats[] = {"heartbeat: activity callback", "heartbeat: thread event hook", "no heartbeat"};
             for (int i = 0; i < 3; ++i)
-                std::snprintf(made.of[i], sizeof made.of[i], "jemalloc %.*s (%s)", static_cast<int>(std::min(length, std::size_t{32})),
-                              version, beats[i]);
+                std::snprintf(made.of[i], sizeof made.of[i], "jemalloc %.*s (%s)",
+                              static_cast<int>(std::min(length, std::size_t{32})), version, beats[i]);
             return made;
         }>();
         return texts.of[static_cast<int>(the_pulse())];
@@ -269,14 +275,13 @@ std::pmr::memory_resource* jemalloc_resource() noexcept {
 jemalloc_arena::jemalloc_arena(const jemalloc_arena_options& options) {
     if (!make_arena(index_)) throw std::bad_alloc();
     flags_ = je::in_arena(index_) | je::uncached;
-    auto dirty = static_cast<ssize_t>(options.dirty_decay.count()), muzzy = static_cast<ssize_t>(options.muzzy_decay.count());
+    auto dirty = static_cast<ssize_t>(options.dirty_decay.count()),
+         muzzy = static_cast<ssize_t>(options.muzzy_decay.count());
     path("arena.0.dirty_decay_ms").call_of(index_, &dirty, sizeof dirty);
     path("arena.0.muzzy_decay_ms").call_of(index_, &muzzy, sizeof muzzy);
 }
 
-jemalloc_arena::~jemalloc_arena() {
-    path("arena.0.destroy").call_of(index_);
-}
+jemalloc_arena::~jemalloc_arena() { path("arena.0.destroy").call_of(index_); }
 
 void* jemalloc_arena::allocate(std::size_t bytes, std::size_t alignment) noexcept {
     return allocate_with(whole(bytes, alignment), flags_ | alignment_flag(alignment));
@@ -286,20 +291,21 @@ void jemalloc_arena::deallocate(void* p, std::size_t bytes, std::size_t alignmen
     tidepool_je_sdallocx(p, whole(bytes, alignment), flags_ | alignment_flag(alignment));
 }
 
-std::size_t jemalloc_arena::allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+std::size_t jemalloc_arena::allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
+                                           std::size_t count) noexcept {
     return allocate_batch_with(whole(bytes, alignment), flags_ | alignment_flag(alignment), out, count);
 }
 
-void jemalloc_arena::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
+void jemalloc_arena::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks,
+                                      std::size_t count) noexcept {
     for (std::size_t i = 0; i < count; ++i) deallocate(blocks[i], bytes, alignment);
 }
 
 void jemalloc_arena::purge() noexcept { purge_arena(index_); }
 
-void jemalloc_arena::release() noexcept {
-    path("arena.0.reset").call_of(index_);
-}
+void jemalloc_arena::release() noexcept { path("arena.0.reset").call_of(index_); }
 
 std::size_t jemalloc_arena::good_size(std::size_t bytes) const noexcept { return shared::good_size(bytes); }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -9,7 +9,10 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail::jemalloc {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+namespace jemalloc {
 
 enum class pulse { activity_callback, thread_event, none };
 
@@ -40,4 +43,7 @@ pulse find_pulse(Knows knows) noexcept {
 // For tests: upstreams behave from now on as over a jemalloc without either.
 void pretend_without_pulse(bool without) noexcept;
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail::jemalloc
+}  // namespace jemalloc
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

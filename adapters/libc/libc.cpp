@@ -9,7 +9,8 @@
 
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 namespace {
 
@@ -25,7 +26,8 @@ struct libc {
             const std::size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
             p = rounded < bytes ? nullptr : std::aligned_alloc(alignment, std::max(rounded, alignment));
         }
-        std::atomic_signal_fence(std::memory_order_seq_cst);  // clang takes malloc to leave errno alone: it would drop this:
+        std::atomic_signal_fence(
+            std::memory_order_seq_cst);  // clang takes malloc to leave errno alone: it would drop this:
         errno = saved;
         return p;
     }
@@ -42,4 +44,5 @@ constinit libc only;
 
 upstream libc_upstream() noexcept { return only; }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -16,7 +16,8 @@
 #include "heartbeat.hpp"
 #include "span_regions.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 namespace {
 
@@ -28,13 +29,15 @@ template <class Small, class Any, class Aligned>
 void* allocate_by(std::size_t bytes, std::size_t alignment, Small small, Any any, Aligned aligned) noexcept {
     const int saved = errno;
     if (alignment > natural_alignment / 2) bytes = std::max(bytes, natural_alignment);
-    void* p = alignment > natural_alignment ? aligned(bytes, alignment) : bytes <= MI_SMALL_SIZE_MAX ? small(bytes) : any(bytes);
+    void* p = alignment > natural_alignment ? aligned(bytes, alignment)
+              : bytes <= MI_SMALL_SIZE_MAX  ? small(bytes)
+                                            : any(bytes);
     errno = saved;
     return p;
 }
 
-// Aligned "at" offset 0: 2.0.9's mi_malloc_aligned has a short cut that aligns 256, 512 and 1024 bytes to 128 only (mimalloc
-// issue 700).
+// Aligned "at" offset 0: 2.0.9's mi_malloc_aligned has a short cut that aligns 256, 512 and 1024 bytes to 128 only
+// (mimalloc issue 700).
 void* allocate_default(std::size_t bytes, std::size_t alignment) noexcept {
     return allocate_by(bytes, alignment, mi_malloc_small, mi_malloc,
                        [](std::size_t n, std::size_t a) { return mi_malloc_aligned_at(n, a, 0); });
@@ -42,13 +45,16 @@ void* allocate_default(std::size_t bytes, std::size_t alignment) noexcept {
 
 // Where spans come from: blocks that mimalloc gives to the system as soon as they are freed, whichever thread has them.
 struct huge_blocks {
-    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept { return allocate_default(bytes, alignment); }
+    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        return allocate_default(bytes, alignment);
+    }
     static void deallocate(void* p, std::size_t, std::size_t) noexcept { mi_free(p); }
 };
 using regions = detail::span_regions<huge_blocks>;
 constinit detail::immortal<regions> spans;
 
-// A child finds the regions whole; mimalloc itself has nothing of the kind. At load: no child is forked while it is half done.
+// A child finds the regions whole; mimalloc itself has nothing of the kind. At load: no child is forked while it is
+// half done.
 [[maybe_unused]] const int forks_heard =
     ::pthread_atfork([] { spans.it.before_fork(); }, [] { spans.it.after_fork(); }, [] { spans.it.after_fork(); });
 
@@ -61,7 +67,8 @@ struct default_heaps {
     static void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
         if (!regions::serves(bytes, alignment) || !spans.it.deallocate(p, bytes)) mi_free(p);
     }
-    static std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
+    static std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
+                                      std::size_t count) noexcept {
         for (std::size_t i = 0; i < count; ++i)
             if (!(out[i] = allocate(bytes, alignment))) return i;
         return count;
@@ -83,7 +90,8 @@ struct default_heaps {
             } made{};
             // 209 is 2.0.9; later on, with two digits each, 30206 is 3.2.6.
             const int v = mi_version(), digit = v < 10'000 ? 10 : 100;
-            std::snprintf(made.of, sizeof made.of, "mimalloc %d.%d.%d", v / (digit * digit), v / digit % digit, v % digit);
+            std::snprintf(made.of, sizeof made.of, "mimalloc %d.%d.%d", v / (digit * digit), v / digit % digit,
+                          v % digit);
             return made;
         }>();
         return text.of;
@@ -163,4 +171,5 @@ void mimalloc_heap::release() noexcept {
 
 std::size_t mimalloc_heap::good_size(std::size_t bytes) const noexcept { return default_heaps::good_size(bytes); }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,11 +1,13 @@
-// The operating system as upstream: every block is pages of its own, and leaves the process when it goes back. Any thread.
+// The operating system as upstream: every block is pages of its own, and leaves the process when it goes back. Any
+// thread.
 #include <cstddef>
 
 #include "base/pages.hpp"
 
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 namespace {
 
@@ -26,4 +28,5 @@ constinit pages only;
 
 upstream pages_upstream() noexcept { return only; }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -5,7 +5,8 @@
 
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 namespace {
 
@@ -31,4 +32,5 @@ upstream::upstream(std::pmr::memory_resource* resource)
     if (!resource) throw std::invalid_argument("tidepool: upstream = null: allowed is a memory resource");
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

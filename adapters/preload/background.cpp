@@ -9,7 +9,10 @@
 #include "base/signals_blocked.hpp"
 #include "shim.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::background {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace background {
 
 namespace {
 
@@ -46,4 +49,7 @@ void after_fork_in_child() noexcept {
     if (running) start();
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::background
+}  // namespace background
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -3,7 +3,10 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::background {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace background {
 
 // Starts the thread. Once a process; without effect where no thread can be had.
 void start() noexcept;
@@ -11,4 +14,7 @@ void start() noexcept;
 // Starts it again, where it ran before the fork.
 void after_fork_in_child() noexcept;
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::background
+}  // namespace background
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,5 +1,5 @@
-// The malloc family. What the C library, POSIX and the GNU manual say of each function holds; what they leave open is as
-// with glibc.
+// The malloc family. What the C library, POSIX and the GNU manual say of each function holds; what they leave open is
+// as with glibc.
 #include <malloc.h>
 
 #include <bit>
@@ -13,7 +13,9 @@
 #include "exported.hpp"
 #include "shim.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::preload {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
 
 using namespace detail;
 
@@ -69,7 +71,9 @@ void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
 
 }  // namespace
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
 
 using namespace tidepool::preload;
 

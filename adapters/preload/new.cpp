@@ -19,7 +19,9 @@ void throw_bad_alloc_weakly() __asm__("_ZSt17__throw_bad_allocv") __attribute__(
 void* malloc(std::size_t) noexcept;
 void* aligned_alloc(std::size_t, std::size_t) noexcept;
 }
-namespace tidepool::inline TIDEPOOL_ABI::preload {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
 
 using namespace detail;
 
@@ -68,7 +70,8 @@ void* ask_without_throwing(const char* name, auto... arguments) noexcept {
     return p;
 }
 
-// The size is the program's word for the block's class. What it does with a wrong one is found when the block goes down.
+// The size is the program's word for the block's class. What it does with a wrong one is found when the block goes
+// down.
 void delete_sized(void* p, std::size_t bytes, std::size_t alignment) noexcept {
     const std::uint32_t size_class = size_class_of(bytes, alignment);
     if (!p || size_class == no_size_class || current.ignore_size) [[unlikely]]
@@ -78,7 +81,9 @@ void delete_sized(void* p, std::size_t bytes, std::size_t alignment) noexcept {
 
 }  // namespace
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
 
 using namespace tidepool::preload;
 using std::align_val_t;

@@ -15,7 +15,9 @@
 #include "exported.hpp"
 #include "shim.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::preload {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
 
 namespace {
 
@@ -113,8 +115,9 @@ __attribute__((destructor)) void at_exit() noexcept {
         write_json(file);
         ::close(file);
     } else {
-        text(STDERR_FILENO).add("tidepool: the statistics cannot be written to %s: %s\n", current.stats_file.data(),
-                                std::strerror(errno));
+        text(STDERR_FILENO)
+            .add("tidepool: the statistics cannot be written to %s: %s\n", current.stats_file.data(),
+                 std::strerror(errno));
     }
 }
 
@@ -131,7 +134,9 @@ figures measure() noexcept { return {snapshot(), below::measure()}; }
 
 }  // namespace
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
 
 using namespace tidepool::preload;
 
@@ -173,9 +178,9 @@ EXPORTED int malloc_info(int options, FILE* out) noexcept {
                                "<system type=\"current\" size=\"%zu\"/>\n<in-use size=\"%zu\"/>\n",
                                static_cast<unsigned long long>(now.ours.blocks_cached),
                                static_cast<unsigned long long>(now.ours.bytes_cached), now.held(), now.in_use());
-#define TIDEPOOL_PRELOAD_LINE(name, unit, meaning)                                                          \
-    if (written >= 0)                                                                                       \
-        written = std::fprintf(out, "<tidepool name=\"" #name "\" unit=\"" unit "\" value=\"%llu\"/>\n",    \
+#define TIDEPOOL_PRELOAD_LINE(name, unit, meaning)                                                       \
+    if (written >= 0)                                                                                    \
+        written = std::fprintf(out, "<tidepool name=\"" #name "\" unit=\"" unit "\" value=\"%llu\"/>\n", \
                                static_cast<unsigned long long>(now.ours.name));
     TIDEPOOL_STATS(TIDEPOOL_PRELOAD_LINE)
 #undef TIDEPOOL_PRELOAD_LINE

@@ -10,7 +10,9 @@
 #include <string_view>
 #include <system_error>
 
-namespace tidepool::inline TIDEPOOL_ABI::preload {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
 
 namespace {
 
@@ -49,8 +51,8 @@ struct assignment {
     string_view value;
 
     void refuse(const char* allowed, const char* instead) const noexcept {
-        say("tidepool: %.*s=%.*s: allowed is %s; using %s\n", width(variable), variable.data(), width(value), value.data(),
-            allowed, instead);
+        say("tidepool: %.*s=%.*s: allowed is %s; using %s\n", width(variable), variable.data(), width(value),
+            value.data(), allowed, instead);
     }
 };
 
@@ -100,9 +102,11 @@ void read_list(string_view list, settings& s) noexcept {
         if (item.empty()) continue;
         const string_view name = first(item, item.find('='));
         std::array<char, 64> variable;
-        const int length = std::snprintf(variable.data(), variable.size(), "TIDEPOOL_OPTIONS: %.*s", width(name), name.data());
+        const int length =
+            std::snprintf(variable.data(), variable.size(), "TIDEPOOL_OPTIONS: %.*s", width(name), name.data());
         set({first({variable.data(), variable.size() - 1}, static_cast<std::size_t>(length)), name,
-             after(item, name.size() + 1)}, s);
+             after(item, name.size() + 1)},
+            s);
     }
 }
 
@@ -134,4 +138,6 @@ void settings::read() noexcept {
     });
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,5 +1,5 @@
-// What the environment says of the shim: TIDEPOOL_OPTIONS="name=value,name=value", and TIDEPOOL_<NAME>=value, which comes
-// before it.
+// What the environment says of the shim: TIDEPOOL_OPTIONS="name=value,name=value", and TIDEPOOL_<NAME>=value, which
+// comes before it.
 #pragma once
 
 #include <array>
@@ -7,7 +7,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::preload {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
 
 // name, default, least, most, meaning
 #define TIDEPOOL_PRELOAD_SETTINGS(X)                                                                                \
@@ -31,4 +33,6 @@ struct settings {
     void read() noexcept;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

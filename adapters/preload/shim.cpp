@@ -16,7 +16,9 @@
 #include "registry.hpp"
 #include "slow_section.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::preload {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
 
 using namespace detail;
 
@@ -33,7 +35,8 @@ constinit std::atomic<pool*> the_pool{nullptr};
 constinit std::atomic<bool> building{false};
 constinit std::atomic<bool> loaded{false};  // our constructor has run
 
-// ---- freed inside a slow section: put aside until somebody is outside ------------------------------------------------
+// ---- freed inside a slow section: put aside until somebody is outside
+// ------------------------------------------------
 
 // Written into the freed block.
 struct aside {
@@ -54,7 +57,8 @@ void give_asides(pool& to) noexcept {
     }
 }
 
-// ---- the pool --------------------------------------------------------------------------------------------------------
+// ---- the pool
+// --------------------------------------------------------------------------------------------------------
 
 // A fork is a slow section that ends in two processes: other libraries' fork handlers may allocate meanwhile. One in a
 // signal handler that interrupts a slow section copies the locks as they are; this thread opens its own in both.
@@ -220,7 +224,9 @@ void tick_at_leisure() noexcept {
     p->finish_tick();
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
 
 // Where the compiler's tables of virtual functions point to in place of functions that are not there.
 extern "C" [[noreturn]] __attribute__((visibility("hidden"))) void __cxa_pure_virtual() {

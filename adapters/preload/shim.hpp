@@ -1,12 +1,13 @@
 // The one pool of a process whose malloc is Tidepool, and all that a private hit does not do.
 //
-// Who calls it: malloc.cpp and new.cpp, from any thread, at any time: inside the dynamic loader, before any constructor,
-// after any destructor, in a thread that has just exited its slot, in a signal handler.
+// Who calls it: malloc.cpp and new.cpp, from any thread, at any time: inside the dynamic loader, before any
+// constructor, after any destructor, in a thread that has just exited its slot, in a signal handler.
 //
 // Invariants:
 //  1. While a thread is in a slow section (slow_section.hpp), whatever allocates on the same thread is served by libc's
 //     malloc, and what it frees of the pool's is put aside. So a slow section never meets itself.
-//  2. A slow section takes no lock of libc's malloc: spans come from elsewhere, and another allocator below is called in
+//  2. A slow section takes no lock of libc's malloc: spans come from elsewhere, and another allocator below is called
+//  in
 //     slow sections only. So a handler that interrupts one does not find libc's malloc locked.
 //  3. A block is the pool's exactly if the page map says so. Everything else is for what stands below.
 #pragma once
@@ -22,7 +23,9 @@
 #include <tidepool/detail/size_classes.hpp>
 #include <tidepool/stats.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::preload {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
 
 // The pool's place in the table of doors.
 inline constexpr std::uint32_t shim_index = detail::default_index;
@@ -40,7 +43,8 @@ void* allocate_large(std::size_t bytes) noexcept;
 void* allocate_large_zeroed(std::size_t bytes) noexcept;
 void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept;
 
-// A block, the pool's or not, that cannot be freed now: the next slow section of any thread frees it. Has at least 8 bytes.
+// A block, the pool's or not, that cannot be freed now: the next slow section of any thread frees it. Has at least 8
+// bytes.
 void set_aside(void* block) noexcept;
 
 // A pointer that is not the pool's, null among them. errno stays as it was.
@@ -74,4 +78,6 @@ inline std::size_t class_bytes(std::size_t size_class) noexcept {
     return detail::size_class_bytes(static_cast<std::uint32_t>(size_class));
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -7,7 +7,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::preload {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
 
 // Whether the thread is in one. The second of two words of static TLS; the first is this_thread.
 // A number, because a fork in a signal handler may come inside a slow section.
@@ -34,4 +36,6 @@ private:
     const int errno_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

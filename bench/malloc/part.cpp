@@ -65,7 +65,8 @@ void add(session& now, const std::string& name, const malloc_bench& b, const std
     for (std::size_t i = 0; i < who.size(); ++i) {
         samples.push_back(values(runs[i], field));
         result& r = now.add(name, b.threads, unit, who[i], samples[i]);
-        if (b.memory) r.memory = {.peak = median_kib(runs[i], "peak_kib"), .after_drop = median_kib(runs[i], "after_kib")};
+        if (b.memory)
+            r.memory = {.peak = median_kib(runs[i], "peak_kib"), .after_drop = median_kib(runs[i], "after_kib")};
     }
     now.compare(who, samples, shim);
 }

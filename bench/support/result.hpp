@@ -25,7 +25,7 @@ struct result {
     std::optional<double> ratio = {};  // this one's time over the reference's; the median over the rounds
     std::optional<memory_use> memory = {};
     std::optional<unsigned long> upstream_calls = {};
-    std::optional<double> cpu_ms = {};  // user and system; the median over the rounds
+    std::optional<double> cpu_ms = {};         // user and system; the median over the rounds
     std::optional<double> empty_after_s = {};  // until a pool held nothing; the longest of the rounds
 };
 

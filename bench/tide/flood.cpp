@@ -15,7 +15,7 @@ namespace bench::tide {
 namespace {
 
 constexpr std::size_t page = 4096;
-constexpr unsigned doublings = 11;  // from 16 bytes to 32 KiB
+constexpr unsigned doublings = 11;          // from 16 bytes to 32 KiB
 constexpr std::size_t burst_blocks = 2000;  // more than a pool's private magazines hold of them
 constexpr size_range burst_sizes{16, 1040};
 
@@ -49,7 +49,8 @@ flood::flood(std::size_t bytes) : of_taker_(takers) {
 
 void flood::take(std::pmr::memory_resource* from, unsigned taker) {
     std::vector<block>& mine = of_taker_[taker];
-    for (std::size_t i = 0; i < mine.size(); ++i) touch(mine[i].at = from->allocate(mine[i].bytes), mine[i].bytes, mark(i));
+    for (std::size_t i = 0; i < mine.size(); ++i)
+        touch(mine[i].at = from->allocate(mine[i].bytes), mine[i].bytes, mark(i));
 }
 
 void flood::free(std::pmr::memory_resource* to, unsigned freer) {

@@ -55,7 +55,10 @@ json report(const std::vector<sample>& all, clock::time_point start) {
 class run {
 public:
     run(std::string_view variant, std::string_view who, std::size_t bytes)
-        : variant_(variant), subject_(make(who)), resource_(bench::opaque(subject_->resource())), blocks_(bytes),
+        : variant_(variant),
+          subject_(make(who)),
+          resource_(bench::opaque(subject_->resource())),
+          blocks_(bytes),
           elsewhere_(bench::opaque(subject_->elsewhere())) {}
 
     json all() {
@@ -94,8 +97,8 @@ public:
     }
 
 private:
-    // The bystanders have their magazines full all at the same time, and late, so that nothing of it decays before the rest
-    // is freed.
+    // The bystanders have their magazines full all at the same time, and late, so that nothing of it decays before the
+    // rest is freed.
     void bystand() {
         const auto fill = [&](unsigned) { fill_magazines(resource_); };
         if (variant_ == sleeping) asleep_->run(fill);

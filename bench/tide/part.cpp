@@ -81,10 +81,10 @@ void add(session& now, const std::string& name, std::string_view who, const std:
                 .after_drop = median_of(runs, "dropped_kib"),
                 .after_decay = median_of(runs, "quiet_kib")};
     if (is_tidepool(who)) r.empty_after_s = emptied_after(runs);
-    now.notes += fmt::format("  {:<20}{:<20}{:>10}{:>12}{:>12}{:>14.2f}\n", name, who,
-                             r.empty_after_s ? fmt::format("{:.2f}", *r.empty_after_s) : "", mib(r.memory->after_decay),
-                             mib(median_of(runs, "purged_kib")),
-                             static_cast<double>(median_of(runs, "lazy_kib")) / 1024);
+    now.notes +=
+        fmt::format("  {:<20}{:<20}{:>10}{:>12}{:>12}{:>14.2f}\n", name, who,
+                    r.empty_after_s ? fmt::format("{:.2f}", *r.empty_after_s) : "", mib(r.memory->after_decay),
+                    mib(median_of(runs, "purged_kib")), static_cast<double>(median_of(runs, "lazy_kib")) / 1024);
 }
 
 void run_variant(session& now, std::string_view variant) {

@@ -1,12 +1,13 @@
-// Upstreams that do something to another upstream: count, limit, log, fail for tests, ask the program when memory is out.
+// Upstreams that do something to another upstream: count, limit, log, fail for tests, ask the program when memory is
+// out.
 //
 //   tidepool::limited_upstream limit(tidepool::mimalloc_upstream(), 512 << 20);
 //   tidepool::logging_upstream log(limit, "calls.txt");
 //   tidepool::pool_resource pool(log);
 //
-// Each refers to the one below it and is referred to by the one above it, or by a pool: they must outlive those. They pass
-// on what the upstream below can do besides allocating, but not a release() of everything at once, since several pools may
-// draw from one. All members may be called by any thread at any time.
+// Each refers to the one below it and is referred to by the one above it, or by a pool: they must outlive those. They
+// pass on what the upstream below can do besides allocating, but not a release() of everything at once, since several
+// pools may draw from one. All members may be called by any thread at any time.
 #pragma once
 
 #include <atomic>
@@ -19,7 +20,8 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 // What all of them pass on. Not for use by itself.
 class upstream_adaptor {
@@ -27,7 +29,9 @@ public:
     upstream_adaptor(const upstream_adaptor&) = delete;
     upstream_adaptor& operator=(const upstream_adaptor&) = delete;
 
-    void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept { below_.deallocate(p, bytes, alignment); }
+    void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        below_.deallocate(p, bytes, alignment);
+    }
     void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
         below_.deallocate_batch(bytes, alignment, blocks, count);
     }
@@ -76,14 +80,16 @@ private:
     void in(std::size_t bytes, std::size_t count) noexcept;
 
     // Relaxed throughout: sums, not signals.
-    std::atomic<std::uint64_t> allocations_{0}, failures_{0}, deallocations_{0}, purges_{0}, bytes_live_{0}, bytes_peak_{0};
+    std::atomic<std::uint64_t> allocations_{0}, failures_{0}, deallocations_{0}, purges_{0}, bytes_live_{0},
+        bytes_peak_{0};
 };
 
-// At most so many bytes out at any moment, as they were asked for, of all pools above it together. Who would pass the limit
-// has the pools above it ticked, then trimmed, and gets null where that was not enough.
+// At most so many bytes out at any moment, as they were asked for, of all pools above it together. Who would pass the
+// limit has the pools above it ticked, then trimmed, and gets null where that was not enough.
 class limited_upstream : public upstream_adaptor {
 public:
-    limited_upstream(const upstream& below, std::size_t bytes_max) noexcept : upstream_adaptor(below), bytes_max_(bytes_max) {}
+    limited_upstream(const upstream& below, std::size_t bytes_max) noexcept
+        : upstream_adaptor(below), bytes_max_(bytes_max) {}
 
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
     std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept;
@@ -103,8 +109,8 @@ private:
 };
 
 // Writes a line for each call to a file: seconds of the monotonic clock, the thread's system number, what was called,
-// address, bytes, alignment. One write() a call, by which lines of several threads do not mix; no memory is allocated. A
-// batch is logged block by block. What cannot be written is lost and counted.
+// address, bytes, alignment. One write() a call, by which lines of several threads do not mix; no memory is allocated.
+// A batch is logged block by block. What cannot be written is lost and counted.
 class logging_upstream : public upstream_adaptor {
 public:
     // Appends to the file, which is made where it is not there. Throws std::system_error where it cannot be opened.
@@ -123,7 +129,7 @@ public:
 private:
     void write(const char* what, const void* p, std::size_t bytes, std::size_t alignment) noexcept;
 
-    int file_;                                 // fixed
+    int file_;                                  // fixed
     std::atomic<std::uint64_t> lines_lost_{0};  // relaxed: a sum
 };
 
@@ -140,7 +146,9 @@ public:
     void fail_one_in(std::uint32_t n, std::uint64_t seed) noexcept;
     void never_fail() noexcept;
 
-    void* allocate(std::size_t bytes, std::size_t alignment) noexcept { return fails() ? nullptr : below_.allocate(bytes, alignment); }
+    void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        return fails() ? nullptr : below_.allocate(bytes, alignment);
+    }
     std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept;
     static const char* name() noexcept { return "failing"; }
 
@@ -159,16 +167,18 @@ private:
     std::atomic<std::uint64_t> failures_{0};
 };
 
-// Calls the program where the upstream below has no memory: it may free some and ask for another try. Called by the thread
-// that lacks memory, in the midst of its request and perhaps by several at once, so what is above it must be able to bear
-// what it does; it must not throw. A batch is asked for as a whole, and the program called where it got nothing.
+// Calls the program where the upstream below has no memory: it may free some and ask for another try. Called by the
+// thread that lacks memory, in the midst of its request and perhaps by several at once, so what is above it must be
+// able to bear what it does; it must not throw. A batch is asked for as a whole, and the program called where it got
+// nothing.
 class retrying_upstream : public upstream_adaptor {
 public:
     // Most tries again for one request.
     static constexpr int retries_max = 16;
 
     // `out_of_memory` returns true to ask for another try; not empty.
-    retrying_upstream(const upstream& below, std::function<bool(std::size_t bytes, std::size_t alignment)> out_of_memory)
+    retrying_upstream(const upstream& below,
+                      std::function<bool(std::size_t bytes, std::size_t alignment)> out_of_memory)
         : upstream_adaptor(below), out_of_memory_(std::move(out_of_memory)) {}
 
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
@@ -179,4 +189,5 @@ private:
     const std::function<bool(std::size_t, std::size_t)> out_of_memory_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -4,8 +4,8 @@
 //   pool_allocator<T>  a pointer: the pool_resource it was made from
 //
 // Both are full standard allocators. The size class of a constant size is found at compile time, and a private hit is
-// inlined: no virtual call, no lock, no locked instruction. allocate() throws std::bad_alloc when there is no memory and
-// std::bad_array_new_length when n * sizeof(T) overflows. Any thread may free what any other took.
+// inlined: no virtual call, no lock, no locked instruction. allocate() throws std::bad_alloc when there is no memory
+// and std::bad_array_new_length when n * sizeof(T) overflows. Any thread may free what any other took.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,8 @@
 #include <tidepool/detail/size_classes.hpp>
 #include <tidepool/pool_resource.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 namespace detail {
 
@@ -106,4 +107,5 @@ private:
     pool_resource* pool_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

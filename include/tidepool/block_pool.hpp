@@ -12,7 +12,8 @@
 #include <tidepool/stats.hpp>
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 // Untyped blocks of one size, from any number of threads; a block may be freed by another thread than took it. O(1)
 // amortized; a private hit is inlined and takes no lock and no locked instruction.
@@ -67,4 +68,5 @@ private:
     std::uint32_t index_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

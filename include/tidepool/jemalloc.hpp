@@ -1,15 +1,15 @@
 // jemalloc as upstream, as an arena of a pool's own, and as a plain memory resource. Link tidepool::jemalloc.
 //
-// It comes in two builds. As a rule the library has a private copy of jemalloc in it, made from jemalloc's static archive
-// under other names: the program's malloc stays what it is, be it libc's or mimalloc's. MALLOC_CONF and /etc/malloc.conf are
-// read by the copy, too. With -DTIDEPOOL_JEMALLOC=shared it is linked to libjemalloc, which is the program's malloc then.
-// Tested with jemalloc 5.3.0.
+// It comes in two builds. As a rule the library has a private copy of jemalloc in it, made from jemalloc's static
+// archive under other names: the program's malloc stays what it is, be it libc's or mimalloc's. MALLOC_CONF and
+// /etc/malloc.conf are read by the copy, too. With -DTIDEPOOL_JEMALLOC=shared it is linked to libjemalloc, which is the
+// program's malloc then. Tested with jemalloc 5.3.0.
 //
-// The heartbeat: jemalloc tells a thread of every 64 KiB that it has allocated or freed (5.3.0), or all threads of every
-// 64 KiB allocated (later versions, through another hook). Both hooks are called experimental and may go; over a jemalloc
-// without either, pools age by their own slow path and by tickers. name() says which it is. In 5.3.0 the hook is set for each
-// thread that allocates through what is declared here, by its first allocation; one that the thread had before is called
-// in turn.
+// The heartbeat: jemalloc tells a thread of every 64 KiB that it has allocated or freed (5.3.0), or all threads of
+// every 64 KiB allocated (later versions, through another hook). Both hooks are called experimental and may go; over a
+// jemalloc without either, pools age by their own slow path and by tickers. name() says which it is. In 5.3.0 the hook
+// is set for each thread that allocates through what is declared here, by its first allocation; one that the thread had
+// before is called in turn.
 #pragma once
 
 #include <chrono>
@@ -19,16 +19,16 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
-// Small blocks by malloc and sdallocx, in batches where those pay; from 64 KiB on out of an arena that all users of this
-// upstream share and that purge() empties into the operating system. Spans are cut from blocks of 32 MiB out of that arena.
-// Any thread.
-// name() tells version and heartbeat, as "jemalloc 5.3.0 (heartbeat: activity callback)".
+// Small blocks by malloc and sdallocx, in batches where those pay; from 64 KiB on out of an arena that all users of
+// this upstream share and that purge() empties into the operating system. Spans are cut from blocks of 32 MiB out of
+// that arena. Any thread. name() tells version and heartbeat, as "jemalloc 5.3.0 (heartbeat: activity callback)".
 upstream jemalloc_upstream() noexcept;
 
-// new and delete by jemalloc, as a memory resource. Any thread; never destroyed. allocate() throws std::bad_alloc when there
-// is no memory.
+// new and delete by jemalloc, as a memory resource. Any thread; never destroyed. allocate() throws std::bad_alloc when
+// there is no memory.
 std::pmr::memory_resource* jemalloc_resource() noexcept;
 
 // How long an arena keeps freed memory before it gives it to the operating system, if nobody asked for a purge: dirty
@@ -38,7 +38,8 @@ struct jemalloc_arena_options {
     std::chrono::milliseconds muzzy_decay{0};
 };
 
-// A jemalloc arena of a pool's own, without jemalloc's thread caches: one cache above another would do no good. Any thread.
+// A jemalloc arena of a pool's own, without jemalloc's thread caches: one cache above another would do no good. Any
+// thread.
 //
 //   tidepool::jemalloc_arena arena;
 //   tidepool::pool_resource pool(arena);   // pool.release() and its destructor end in one arena reset
@@ -71,4 +72,5 @@ private:
     int flags_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

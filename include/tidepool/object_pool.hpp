@@ -19,7 +19,8 @@
 #include <tidepool/options.hpp>
 #include <tidepool/stats.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 // The default factory: T().
 template <class T>
@@ -37,8 +38,8 @@ struct no_reset {
 // Reset: called with a T& when an object is put, by the thread that puts it; where it returns false the object is
 // destroyed instead of kept.
 //
-// What decays is destroyed by the thread that performs the tick: one in the slow path of any pool of the process, in tick() or
-// in a ticker; never in an upstream's heartbeat, which may come while the program holds any lock.
+// What decays is destroyed by the thread that performs the tick: one in the slow path of any pool of the process, in
+// tick() or in a ticker; never in an upstream's heartbeat, which may come while the program holds any lock.
 //
 // All members may be called by any thread at any time, but for the destructor. get(), put() and borrow() are O(1)
 // amortized; a private hit is inlined and takes no lock and no locked instruction.
@@ -137,8 +138,8 @@ private:
             return reset_(object), true;
     }
 
-    // A handle's way back: an object whose reset throws is destroyed and the exception ends here, since a destructor has
-    // nobody to throw to.
+    // A handle's way back: an object whose reset throws is destroyed and the exception ends here, since a destructor
+    // has nobody to throw to.
     void put_quietly(T* object) noexcept {
         try {
             put(object);
@@ -147,20 +148,20 @@ private:
     }
 
     [[gnu::noinline]] T* make() {
-        void* place = ::operator new(sizeof(T), std::align_val_t{alignof(T)});
+        void* place = ::operator new (sizeof(T), std::align_val_t{alignof(T)});
         try {
             T* object = ::new (place) T(factory_());
             detail::note_created(*engine_, object);
             return object;
         } catch (...) {
-            ::operator delete(place, std::align_val_t{alignof(T)});
+            ::operator delete (place, std::align_val_t{alignof(T)});
             throw;
         }
     }
 
     static void destroy(T* object) noexcept {
         object->~T();
-        ::operator delete(static_cast<void*>(object), std::align_val_t{alignof(T)});
+        ::operator delete (static_cast<void*>(object), std::align_val_t{alignof(T)});
     }
 
     static void dispose(void*, void** objects, std::size_t count) noexcept {
@@ -181,4 +182,5 @@ object_pool(Factory, Reset) -> object_pool<std::invoke_result_t<Factory&>, Facto
 template <class Factory, class Reset>
 object_pool(Factory, Reset, object_pool_options) -> object_pool<std::invoke_result_t<Factory&>, Factory, Reset>;
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

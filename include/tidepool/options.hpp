@@ -6,7 +6,8 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 // Where a pool's blocks come from.
 enum class block_source {
@@ -55,4 +56,5 @@ struct object_pool_options {
     std::chrono::milliseconds decay_interval{1000};
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -12,7 +12,8 @@
 #include <tidepool/stats.hpp>
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 template <class T>
 class pool_allocator;
@@ -110,4 +111,5 @@ private:
 // Throws std::bad_alloc when it cannot be made.
 pool_resource& default_pool();
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,8 +1,9 @@
 // Who drives the decay of the process's pools.
 //
-// By themselves: the slow path of any pool, and the heartbeat of an upstream that has one (mimalloc.hpp, jemalloc.hpp), ask
-// whether a tick of any pool is due. What is here is for programs that want a say. All of it leads to the same question,
-// which costs one read of a coarse clock and at most one try-lock, and of all who ask at a time one performs the ticks.
+// By themselves: the slow path of any pool, and the heartbeat of an upstream that has one (mimalloc.hpp, jemalloc.hpp),
+// ask whether a tick of any pool is due. What is here is for programs that want a say. All of it leads to the same
+// question, which costs one read of a coarse clock and at most one try-lock, and of all who ask at a time one performs
+// the ticks.
 #pragma once
 
 #include <atomic>
@@ -13,7 +14,8 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 // Ages every pool of the process by one tick: what was idle through the tick before goes back to its upstream. Any
 // thread; waits for a tick under way. Time in proportion to the threads' parts and to what goes back.
@@ -29,15 +31,15 @@ class ticker {
 public:
     using clock = std::chrono::steady_clock;
 
-    // Zero: asks each pool whether its own decay_interval has gone by. Otherwise ages every pool of the process, whatever
-    // its own interval is, once an interval, the first time an interval from `now`.
+    // Zero: asks each pool whether its own decay_interval has gone by. Otherwise ages every pool of the process,
+    // whatever its own interval is, once an interval, the first time an interval from `now`.
     explicit ticker(std::chrono::milliseconds interval = std::chrono::milliseconds(0),
                     clock::time_point now = clock::now()) noexcept
         : interval_(interval), due_(now + interval) {}
 
     // Performs what is due at `now`, which may be any time that does not go back. True where there was something to do.
-    // Ticks that were missed are not made up for. A comparison where nothing is due. With interval zero a tick hands down
-    // a slice of what goes back, and the following calls the rest: call again while it is true, or next frame.
+    // Ticks that were missed are not made up for. A comparison where nothing is due. With interval zero a tick hands
+    // down a slice of what goes back, and the following calls the rest: call again while it is true, or next frame.
     bool tick_if_due(clock::time_point now = clock::now()) noexcept;
 
 private:
@@ -45,8 +47,9 @@ private:
     clock::time_point due_;
 };
 
-// A thread that ticks pools whose decay_interval has gone by, also when the whole program is asleep. It takes no signals.
-// Runs from the constructor to the destructor; one in a process is enough. It does not live on in a forked child.
+// A thread that ticks pools whose decay_interval has gone by, also when the whole program is asleep. It takes no
+// signals. Runs from the constructor to the destructor; one in a process is enough. It does not live on in a forked
+// child.
 class background_ticker {
 public:
     // Looks at the clock once a period. Throws std::system_error when there can be no thread.
@@ -66,4 +69,5 @@ private:
     std::thread thread_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,19 +1,18 @@
 // The allocator that stands below a pool.
 //
-// Anything with two noexcept members serves; the rest is optional. The batches are made up from those two where they are
-// missing, and what else is missing is done without:
+// Anything with two noexcept members serves; the rest is optional. The batches are made up from those two where they
+// are missing, and what else is missing is done without:
 //
 //   void* allocate(std::size_t bytes, std::size_t alignment) noexcept;             null when there is no memory
 //   void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept;   as it was allocated
 //   std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept;
 //   void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept;
 //   void purge() noexcept;                                   hand idle memory on to the operating system
-//   void discard(void* p, std::size_t bytes) noexcept;       p goes back next and is not wanted soon: its pages may leave
-//   void release() noexcept;                                 everything back at once; such an upstream serves one pool
-//   std::size_t good_size(std::size_t bytes) const noexcept; bytes that a block of that size has in truth
-//   bool leaf() const noexcept;                              see upstream::leaf()
-//   bool stands_on(const void* other) const noexcept;        for adaptors: whether `other` is this or stands below it
-//   const char* name() const noexcept;
+//   void discard(void* p, std::size_t bytes) noexcept;       p goes back next and is not wanted soon: its pages may
+//   leave void release() noexcept;                                 everything back at once; such an upstream serves one
+//   pool std::size_t good_size(std::size_t bytes) const noexcept; bytes that a block of that size has in truth bool
+//   leaf() const noexcept;                              see upstream::leaf() bool stands_on(const void* other) const
+//   noexcept;        for adaptors: whether `other` is this or stands below it const char* name() const noexcept;
 //
 // A pool calls its upstream from any thread that uses or ticks the pool, several at once: it must be thread-safe.
 // adapters/README.md has a complete example.
@@ -26,15 +25,19 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 class upstream;
 
 template <class U>
-concept upstream_allocator = !std::same_as<std::remove_cv_t<U>, upstream> &&
-                             !std::derived_from<std::remove_cv_t<U>, std::pmr::memory_resource> && requires(U& u, void* p, std::size_t n) {
-    { u.allocate(n, n) } noexcept -> std::same_as<void*>;
-    { u.deallocate(p, n, n) } noexcept;
+concept upstream_allocator =
+    !std::same_as<std::remove_cv_t<U>, upstream> &&
+    !std::derived_from<std::remove_cv_t<U>, std::pmr::memory_resource> && requires(U & u, void* p, std::size_t n) {
+    { u.allocate(n, n) }
+    noexcept->std::same_as<void*>;
+    { u.deallocate(p, n, n) }
+    noexcept;
 };
 
 namespace detail {
@@ -58,8 +61,8 @@ constexpr upstream_table upstream_table_of() noexcept;
 
 }  // namespace detail
 
-// A reference to an upstream, erased to a table of functions and a context. A small value: copy it freely. It does not own
-// what it refers to, which must outlive every pool above it.
+// A reference to an upstream, erased to a table of functions and a context. A small value: copy it freely. It does not
+// own what it refers to, which must outlive every pool above it.
 class upstream {
 public:
     // Refers to `u`. O(1).
@@ -144,42 +147,50 @@ constexpr upstream_table upstream_table_of() noexcept {
     does.deallocate = [](void* c, void* p, std::size_t bytes, std::size_t alignment) noexcept {
         static_cast<U*>(c)->deallocate(p, bytes, alignment);
     };
-    if constexpr (requires(U& u, void** out, std::size_t n) {
-                      { u.allocate_batch(n, n, out, n) } noexcept -> std::same_as<std::size_t>;
+    if constexpr (requires(U & u, void** out, std::size_t n) {
+                      { u.allocate_batch(n, n, out, n) }
+                      noexcept->std::same_as<std::size_t>;
                   })
         does.allocate_batch = [](void* c, std::size_t bytes, std::size_t alignment, void** out,
                                  std::size_t count) noexcept -> std::size_t {
             return static_cast<U*>(c)->allocate_batch(bytes, alignment, out, count);
         };
-    if constexpr (requires(U& u, void** blocks, std::size_t n) {
-                      { u.deallocate_batch(n, n, blocks, n) } noexcept;
+    if constexpr (requires(U & u, void** blocks, std::size_t n) {
+                      { u.deallocate_batch(n, n, blocks, n) }
+                      noexcept;
                   })
         does.deallocate_batch = [](void* c, std::size_t bytes, std::size_t alignment, void** blocks,
                                    std::size_t count) noexcept {
             static_cast<U*>(c)->deallocate_batch(bytes, alignment, blocks, count);
         };
-    if constexpr (requires(U& u) {
-                      { u.purge() } noexcept;
+    if constexpr (requires(U & u) {
+                      { u.purge() }
+                      noexcept;
                   })
         does.purge = [](void* c) noexcept { static_cast<U*>(c)->purge(); };
-    if constexpr (requires(U& u, void* p, std::size_t n) {
-                      { u.discard(p, n) } noexcept;
+    if constexpr (requires(U & u, void* p, std::size_t n) {
+                      { u.discard(p, n) }
+                      noexcept;
                   })
         does.discard = [](void* c, void* p, std::size_t bytes) noexcept { static_cast<U*>(c)->discard(p, bytes); };
-    if constexpr (requires(U& u) {
-                      { u.release() } noexcept;
+    if constexpr (requires(U & u) {
+                      { u.release() }
+                      noexcept;
                   })
         does.release = [](void* c) noexcept { static_cast<U*>(c)->release(); };
     if constexpr (requires(const U& u, std::size_t n) {
-                      { u.good_size(n) } noexcept -> std::same_as<std::size_t>;
+                      { u.good_size(n) }
+                      noexcept->std::same_as<std::size_t>;
                   })
         does.good_size = [](void* c, std::size_t bytes) noexcept { return static_cast<const U*>(c)->good_size(bytes); };
     if constexpr (requires(const U& u) {
-                      { u.leaf() } noexcept -> std::same_as<bool>;
+                      { u.leaf() }
+                      noexcept->std::same_as<bool>;
                   })
         does.leaf = [](void* c) noexcept { return static_cast<const U*>(c)->leaf(); };
     if constexpr (requires(const U& u, const void* other) {
-                      { u.stands_on(other) } noexcept -> std::same_as<bool>;
+                      { u.stands_on(other) }
+                      noexcept->std::same_as<bool>;
                   })
         does.stands_on = [](void* c, const void* other) noexcept { return static_cast<const U*>(c)->stands_on(other); };
     return does;
@@ -193,9 +204,11 @@ inline constexpr upstream_table upstream_table_for = upstream_table_of<U>();
 template <upstream_allocator U>
 upstream::upstream(U& u) noexcept : context_(&u), does_(&detail::upstream_table_for<U>) {
     if constexpr (requires {
-                      { u.name() } noexcept -> std::convertible_to<const char*>;
+                      { u.name() }
+                      noexcept->std::convertible_to<const char*>;
                   })
         name_ = u.name();
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,5 +1,5 @@
-// Upstreams made of what a program has already: a standard allocator, C functions. A memory resource needs nothing but its
-// address (upstream.hpp).
+// Upstreams made of what a program has already: a standard allocator, C functions. A memory resource needs nothing but
+// its address (upstream.hpp).
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,8 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
 
 // Any standard allocator as upstream. As thread-safe as the allocator is; each call uses a copy of it. What allocate()
 // throws counts as "no memory". Alignments up to 2 MiB, as far as the allocator serves over-aligned types; null above.
@@ -66,7 +67,8 @@ private:
                 [](const Allocator& from, void* p, std::size_t bytes) noexcept {
                     using pointer = typename traits::pointer;
                     allocator mine(from);
-                    traits::deallocate(mine, std::pointer_traits<pointer>::pointer_to(*static_cast<type*>(p)), pieces(bytes, Alignment));
+                    traits::deallocate(mine, std::pointer_traits<pointer>::pointer_to(*static_cast<type*>(p)),
+                                       pieces(bytes, Alignment));
                 }};
     }
 
@@ -90,8 +92,8 @@ private:
 //
 //   tidepool::c_upstream below{my_malloc, my_free, my_aligned_alloc};
 struct c_upstream {
-    void* (*allocate_plain)(std::size_t bytes);  // aligned to 16; null when there is no memory
-    void (*deallocate_any)(void* p);             // what either of the other two gave
+    void* (*allocate_plain)(std::size_t bytes);                           // aligned to 16; null when there is no memory
+    void (*deallocate_any)(void* p);                                      // what either of the other two gave
     void* (*allocate_aligned)(std::size_t alignment, std::size_t bytes);  // bytes is a multiple of the alignment
     void (*purge_all)() = nullptr;                                        // may be null
 
@@ -107,4 +109,5 @@ struct c_upstream {
     static const char* name() noexcept { return "C functions"; }
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

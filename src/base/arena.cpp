@@ -6,7 +6,9 @@
 
 #include "base/pages.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 namespace {
 constexpr std::size_t chunk_bytes_min = std::size_t{64} << 10;
@@ -49,4 +51,6 @@ bool arena::grow(std::size_t bytes) noexcept {
     return true;
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

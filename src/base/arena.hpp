@@ -14,7 +14,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 class arena {
 public:
@@ -49,10 +51,12 @@ private:
 
     bool grow(std::size_t bytes) noexcept;
 
-    spin_lock lock_;             // guards all below
-    chunk* chunks_ = nullptr;    // newest first; each begins with its own record
-    std::size_t used_ = 0;       // bytes of the newest chunk that are taken
-    std::size_t bytes_ = 0;      // mapped so far
+    spin_lock lock_;           // guards all below
+    chunk* chunks_ = nullptr;  // newest first; each begins with its own record
+    std::size_t used_ = 0;     // bytes of the newest chunk that are taken
+    std::size_t bytes_ = 0;    // mapped so far
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -7,7 +7,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // The coarse monotonic clock: read from memory the kernel shares, steps of one to four milliseconds.
 inline std::chrono::nanoseconds coarse_now() noexcept {
@@ -16,4 +18,6 @@ inline std::chrono::nanoseconds coarse_now() noexcept {
     return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -8,7 +8,10 @@
 
 #include "base/stop_with.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::detail::handshake {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+namespace handshake {
 
 namespace {
 
@@ -54,4 +57,7 @@ void after_fork_in_child() noexcept {
 
 void pretend_missing(bool missing) noexcept { pretending.store(missing, std::memory_order_relaxed); }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail::handshake
+}  // namespace handshake
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -3,7 +3,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // For constinit variables: `it` is made at compile time and never destroyed.
 template <class T>
@@ -14,4 +16,6 @@ union immortal {
     constexpr ~immortal() {}
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

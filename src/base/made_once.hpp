@@ -1,7 +1,7 @@
 // What a process makes at its first use and keeps to its end. Any thread.
 //
-// Not a guarded function-local static: a child that was forked while another thread made one waits for that thread for ever.
-// pthread_once begins anew there, so `make` may have run halfway before: it must be harmless to repeat.
+// Not a guarded function-local static: a child that was forked while another thread made one waits for that thread for
+// ever. pthread_once begins anew there, so `make` may have run halfway before: it must be harmless to repeat.
 #pragma once
 
 #include <pthread.h>
@@ -11,7 +11,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // What make(), a lambda without captures, returned when it was called first. One for each lambda; never destroyed.
 template <auto make>
@@ -23,4 +25,6 @@ const auto& made_once() noexcept {
     return *std::launder(reinterpret_cast<const made*>(place));
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <cstdint>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 namespace {
 
@@ -79,4 +81,6 @@ void empty_pages(void* p, std::size_t bytes) noexcept {
     errno = saved;
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

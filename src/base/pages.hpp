@@ -5,7 +5,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // The system's page size in bytes.
 std::size_t page_bytes() noexcept;
@@ -23,7 +25,10 @@ void populate_pages(void* p, std::size_t bytes) noexcept;
 // As mapped. Memory the kernel will not unmap (too many mappings) is emptied instead, so that it is resident no more.
 void unmap_pages(void* p, std::size_t bytes) noexcept;
 
-// Makes the whole pages within a block resident no more. The block stays usable; what is in it is lost. errno is left as it was.
+// Makes the whole pages within a block resident no more. The block stays usable; what is in it is lost. errno is left
+// as it was.
 void empty_pages(void* p, std::size_t bytes) noexcept;
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -9,7 +9,9 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 inline void poison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t bytes) noexcept {
 #if defined(TIDEPOOL_ASAN)
@@ -23,4 +25,6 @@ inline void unpoison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t byte
 #endif
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -12,7 +12,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 inline void pause() noexcept {
 #if defined(__x86_64__)
@@ -52,4 +54,6 @@ private:
     std::atomic<bool> held_{false};
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

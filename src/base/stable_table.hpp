@@ -15,7 +15,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 template <class T>
 class stable_table {
@@ -60,4 +62,6 @@ private:
     std::array<std::atomic<std::atomic<T*>*>, std::bit_width(entries_max / first)> segments_{};
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

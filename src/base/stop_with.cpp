@@ -7,7 +7,9 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 void stop_with(const char* format, ...) noexcept {
     char line[256] = "tidepool: ";
@@ -22,4 +24,6 @@ void stop_with(const char* format, ...) noexcept {
     std::abort();
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

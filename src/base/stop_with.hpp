@@ -3,9 +3,13 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 // `format` as printf's, without "tidepool: " and the newline; 250 bytes at most are shown.
 [[noreturn, gnu::cold, gnu::format(printf, 1, 2)]] void stop_with(const char* format, ...) noexcept;
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

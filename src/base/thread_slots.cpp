@@ -15,7 +15,9 @@
 #include "base/sleeping_lock.hpp"
 #include "base/stable_table.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 namespace {
 
@@ -47,9 +49,9 @@ namespace {
 
 // Threads outlive static destructors.
 struct table {
-    sleeping_lock lock;                                   // guards all below
-    std::array<std::uint64_t, slots_max / 64> taken{};    // a bit a slot
-    std::atomic<std::uint32_t> count{0};                  // slots that exist; relaxed: written under the lock, only rises
+    sleeping_lock lock;                                 // guards all below
+    std::array<std::uint64_t, slots_max / 64> taken{};  // a bit a slot
+    std::atomic<std::uint32_t> count{0};                // slots that exist; relaxed: written under the lock, only rises
     stable_table<thread_slot> slots;
     arena records;
     void (*leave)(thread_slot&) = nullptr;
@@ -156,4 +158,6 @@ std::uint32_t count() noexcept { return slots().count.load(std::memory_order_rel
 
 }  // namespace thread_slots
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

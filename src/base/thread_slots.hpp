@@ -4,7 +4,8 @@
 //  1. A slot has at most one thread. It is adopted and given up under one lock, so what the last thread did with it
 //     happens-before what the next one does.
 //  2. The lowest free number is adopted first: numbers stay below the most threads that ever lived at once.
-//  3. Slots are never freed and never move. A slot keeps its locals, and with them their stock, when it is adopted again.
+//  3. Slots are never freed and never move. A slot keeps its locals, and with them their stock, when it is adopted
+//  again.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,10 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail::thread_slots {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+namespace thread_slots {
 
 inline constexpr std::uint32_t slots_max = 1U << 16;  // threads at once; those beyond go past the cache
 
@@ -38,4 +42,7 @@ void after_fork_in_child() noexcept;
 // Slots that exist: the most threads that lived at once.
 std::uint32_t count() noexcept;
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail::thread_slots
+}  // namespace thread_slots
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

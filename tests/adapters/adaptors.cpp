@@ -75,21 +75,26 @@ TEST_CASE("the byte limit is not passed by a single byte, by eight threads and t
         {
             tidepool::limited_upstream limit(below, bytes_max);
             tidepool::counting_upstream above(limit);  // a chain: the pool is found through it
-            tidepool::pool_resource spans(hand_ticked(), above), direct(hand_ticked(tidepool::block_source::direct), limit);
+            tidepool::pool_resource spans(hand_ticked(), above),
+                direct(hand_ticked(tidepool::block_source::direct), limit);
             tidepool::block_pool blocks(100, 16, hand_ticked(), above);
             std::atomic<std::size_t> refused{0};
             const std::size_t held_twice = support::traffic(
                 8, support::scaled(40'000), support::mixed_sizes(),
                 [&](std::size_t bytes) -> void* {
                     try {
-                        return bytes <= 100 ? blocks.allocate() : bytes % 32 == 0 ? direct.allocate(bytes) : spans.allocate(bytes);
+                        return bytes <= 100      ? blocks.allocate()
+                               : bytes % 32 == 0 ? direct.allocate(bytes)
+                                                 : spans.allocate(bytes);
                     } catch (const std::bad_alloc&) {
                         ++refused;
                         return nullptr;
                     }
                 },
                 [&](void* p, std::size_t bytes) {
-                    bytes <= 100 ? blocks.deallocate(p) : bytes % 32 == 0 ? direct.deallocate(p, bytes) : spans.deallocate(p, bytes);
+                    bytes <= 100      ? blocks.deallocate(p)
+                    : bytes % 32 == 0 ? direct.deallocate(p, bytes)
+                                      : spans.deallocate(p, bytes);
                 });
             CHECK(held_twice == 0);
             CHECK(below.peak <= bytes_max);
@@ -116,7 +121,8 @@ TEST_CASE("exactly the limit is to be had") {
     CHECK(limit.bytes_live() == 0);
 }
 
-TEST_CASE("who reaches the limit gets what other pools above it have idle, and those over other upstreams keep theirs") {
+TEST_CASE(
+    "who reaches the limit gets what other pools above it have idle, and those over other upstreams keep theirs") {
     const support::calm quiet;
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         witness below, elsewhere_below;
@@ -265,7 +271,8 @@ TEST_CASE("injected failures at every call lose nothing, over every upstream") {
                     for (int round = 0; round < 2; ++round) {
                         try {
                             std::pmr::map<int, std::pmr::string> lines(&pool);
-                            for (int i = 0; i < 60; ++i) lines.emplace(i, std::pmr::string(static_cast<std::size_t>(i) * 1000, 'x', &pool));
+                            for (int i = 0; i < 60; ++i)
+                                lines.emplace(i, std::pmr::string(static_cast<std::size_t>(i) * 1000, 'x', &pool));
                         } catch (const std::bad_alloc&) {
                         }
                         failing.never_fail();
@@ -322,8 +329,9 @@ TEST_CASE("adaptors pass on what the upstream below can do") {
     CHECK(top.leaf());
     CHECK(top.good_size(100) == 116);
     CHECK_FALSE(top.releases());  // it would be the others' memory, too
-    for (const void* each : {static_cast<const void*>(&below), static_cast<const void*>(&first), static_cast<const void*>(&second),
-                             static_cast<const void*>(&third), static_cast<const void*>(&fourth)})
+    for (const void* each :
+         {static_cast<const void*>(&below), static_cast<const void*>(&first), static_cast<const void*>(&second),
+          static_cast<const void*>(&third), static_cast<const void*>(&fourth)})
         CHECK(top.stands_on(each));
     CHECK_FALSE(top.stands_on(&top));
     top.purge();

@@ -25,15 +25,16 @@
 
 namespace adapters {
 
-// mimalloc and jemalloc are not instrumented: ThreadSanitizer does not see that memory which one thread frees and another
-// is given has passed through their locks, and reports the two owners' writes. So no block of theirs changes threads there.
+// mimalloc and jemalloc are not instrumented: ThreadSanitizer does not see that memory which one thread frees and
+// another is given has passed through their locks, and reports the two owners' writes. So no block of theirs changes
+// threads there.
 inline constexpr bool threads_can_be_watched = !support::under_tsan;
 
 struct candidate {
     std::string name;
     tidepool::upstream from;
-    bool one_thread = false;   // allocates for the thread only that made it
-    bool serious = true;       // a library of its own, not an adaptor or a wrapper: worth the longer tests
+    bool one_thread = false;        // allocates for the thread only that made it
+    bool serious = true;            // a library of its own, not an adaptor or a wrapper: worth the longer tests
     std::shared_ptr<void> keeps{};  // what `from` refers to
 };
 

@@ -44,9 +44,10 @@ TEST_CASE("any size at any alignment, zero bytes too, is memory of one's own, to
         };
         std::vector<block> blocks;
         for (std::size_t alignment = 1; alignment <= std::size_t{1} << 21; alignment *= 2)
-            for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{8}, std::size_t{16}, std::size_t{24},
-                                            std::size_t{100}, std::size_t{1024}, std::size_t{1040}, std::size_t{32'768},
-                                            std::size_t{65'535}, std::size_t{65'536}, std::size_t{1'000'000}}) {
+            for (const std::size_t bytes :
+                 {std::size_t{0}, std::size_t{1}, std::size_t{8}, std::size_t{16}, std::size_t{24}, std::size_t{100},
+                  std::size_t{1024}, std::size_t{1040}, std::size_t{32'768}, std::size_t{65'535}, std::size_t{65'536},
+                  std::size_t{1'000'000}}) {
                 CAPTURE(alignment);
                 CAPTURE(bytes);
 #if defined(TIDEPOOL_JEMALLOC_SHARED)
@@ -215,7 +216,8 @@ TEST_CASE("under a pool with traffic, no block is in two hands, and all comes ho
                 options.decay_interval = std::chrono::milliseconds(5);
                 tidepool::pool_resource pool(options, books);
                 const std::size_t held_twice = support::traffic(
-                    4, support::scaled(60'000), support::mixed_sizes(), [&](std::size_t bytes) { return pool.allocate(bytes, 8); },
+                    4, support::scaled(60'000), support::mixed_sizes(),
+                    [&](std::size_t bytes) { return pool.allocate(bytes, 8); },
                     [&](void* block, std::size_t bytes) { pool.deallocate(block, bytes, 8); });
                 CHECK(held_twice == 0);
                 CHECK(pool.stats().blocks_in_use == 0);

@@ -1,5 +1,5 @@
-// src: heartbeat.hpp, registry.hpp: an upstream's heartbeat ages pools that nobody touches, and neither recurses nor locks
-// up where it comes at a bad moment.
+// src: heartbeat.hpp, registry.hpp: an upstream's heartbeat ages pools that nobody touches, and neither recurses nor
+// locks up where it comes at a bad moment.
 #include "heartbeat.hpp"
 
 #include <doctest/doctest.h>
@@ -46,7 +46,8 @@ void stock(std::pmr::memory_resource& pool, std::size_t count, std::size_t bytes
 
 tidepool::pool_options every(std::chrono::milliseconds interval) { return {.decay_interval = interval}; }
 
-// malloc with a heartbeat at each call, as an allocator at its worst would have it. Counts how deep its calls are nested.
+// malloc with a heartbeat at each call, as an allocator at its worst would have it. Counts how deep its calls are
+// nested.
 class beating {
 public:
     explicit beating(bool is_leaf = true) : leaf_(is_leaf) {}
@@ -96,7 +97,9 @@ void look_until_done(std::chrono::nanoseconds time, registry::which those) {
 
 TEST_CASE("a pool that nobody touches decays because its process allocates from mimalloc or jemalloc") {
     for (const adapters::candidate& each : adapters::every_candidate()) {
-        if (!each.serious || each.name.find("malloc") == std::string::npos || each.name.find("heap") != std::string::npos) continue;
+        if (!each.serious || each.name.find("malloc") == std::string::npos ||
+            each.name.find("heap") != std::string::npos)
+            continue;
         CAPTURE(each.name);
         // Both kinds of upstream below the pool that is not touched: the one that beats, and another one.
         for (const tidepool::upstream& below : {each.from, tidepool::pages_upstream()}) {
@@ -122,7 +125,8 @@ TEST_CASE("a heartbeat out of a pool's own upstream call waits for its end, and 
         options.local_bytes_max = 10'000;  // so that the upstream is asked often
         tidepool::pool_resource pool(options, below), untouched(options, below);
         stock(untouched, 1000, 64);
-        until([&] { return untouched.stats().upstream_bytes == 0 && pool.stats().ticks > 2; }, [&] { stock(pool, 1000, 200); });
+        until([&] { return untouched.stats().upstream_bytes == 0 && pool.stats().ticks > 2; },
+              [&] { stock(pool, 1000, 200); });
         CHECK(below.deepest() == 1);
     }
 }
@@ -131,7 +135,8 @@ TEST_CASE("a large request's heartbeat is heard, too") {
     beating below;
     tidepool::pool_resource pool(every(1ms), below), untouched(every(1ms), below);
     stock(untouched, 1000, 64);
-    until([&] { return untouched.stats().upstream_bytes == 0; }, [&] { pool.deallocate(pool.allocate(100'000), 100'000); });
+    until([&] { return untouched.stats().upstream_bytes == 0; },
+          [&] { pool.deallocate(pool.allocate(100'000), 100'000); });
     CHECK(below.deepest() == 1);
 }
 
@@ -282,5 +287,6 @@ TEST_CASE("with a background ticker, pools of a program that is all asleep decay
     const std::uint64_t ticks = pool.stats().ticks;
     std::this_thread::sleep_for(30ms);
     CHECK(pool.stats().ticks == ticks);
-    for (int i = 0; i < 20; ++i) static_cast<void>(tidepool::background_ticker(1h));  // ends without waiting for its period
+    for (int i = 0; i < 20; ++i)
+        static_cast<void>(tidepool::background_ticker(1h));  // ends without waiting for its period
 }

@@ -103,7 +103,8 @@ template <class Condition, class Deed>
     for (int i = 0; i < 3; ++i) pool.tick();
     CHECK(pool.stats().upstream_bytes == 0);
     const std::size_t after = support::resident_bytes();
-    MESSAGE(std::string(below.name()), ": ", (after - std::min(before, after)) / 1024, " KiB of ", each_bytes * threads / 1024, " left");
+    MESSAGE(std::string(below.name()), ": ", (after - std::min(before, after)) / 1024, " KiB of ",
+            each_bytes * threads / 1024, " left");
     CHECK(after < before + left_max);
 }
 
@@ -144,7 +145,8 @@ TEST_CASE("mimalloc: the version that these tests ran with") {
     CHECK(std::string(tidepool::mimalloc_upstream().name()).find("mimalloc ") == 0);
 }
 
-TEST_CASE("mimalloc: thousands of threads that allocate and exit leave nothing behind" * doctest::skip(!adapters::threads_can_be_watched)) {
+TEST_CASE("mimalloc: thousands of threads that allocate and exit leave nothing behind" *
+          doctest::skip(!adapters::threads_can_be_watched)) {
     threads_leave_nothing(tidepool::mimalloc_upstream(), *tidepool::mimalloc_resource());
 }
 
@@ -175,7 +177,8 @@ struct heard {
 
 }  // namespace
 
-TEST_CASE("mimalloc: a deferred-free function that was there before is called after ours, and a forced call ticks nothing") {
+TEST_CASE(
+    "mimalloc: a deferred-free function that was there before is called after ours, and a forced call ticks nothing") {
     static_cast<void>(tidepool::mimalloc_upstream());
     int mark = 0;
     tidepool::mimalloc_pass_on(
@@ -187,7 +190,8 @@ TEST_CASE("mimalloc: a deferred-free function that was there before is called af
         &mark);
     std::thread([] {
         // Slow paths of mimalloc, and the thread's exit.
-        for (int i = 0; i < 100; ++i) tidepool::mimalloc_resource()->deallocate(tidepool::mimalloc_resource()->allocate(100'000), 100'000);
+        for (int i = 0; i < 100; ++i)
+            tidepool::mimalloc_resource()->deallocate(tidepool::mimalloc_resource()->allocate(100'000), 100'000);
     }).join();
     CHECK(last_heard.calls > 1);
     CHECK(last_heard.forced >= 1);
@@ -211,10 +215,12 @@ TEST_CASE("jemalloc: the version that these tests ran with, and its heartbeat") 
     const std::string name = tidepool::jemalloc_upstream().name();
     MESSAGE(name);
     CHECK(name.find("jemalloc ") == 0);
-    if (name.find(" 5.3.0 ") != std::string::npos) CHECK(name.find("(heartbeat: activity callback)") != std::string::npos);
+    if (name.find(" 5.3.0 ") != std::string::npos)
+        CHECK(name.find("(heartbeat: activity callback)") != std::string::npos);
 }
 
-TEST_CASE("jemalloc: thousands of threads that allocate and exit leave nothing behind" * doctest::skip(!adapters::threads_can_be_watched)) {
+TEST_CASE("jemalloc: thousands of threads that allocate and exit leave nothing behind" *
+          doctest::skip(!adapters::threads_can_be_watched)) {
     threads_leave_nothing(tidepool::jemalloc_upstream(), *tidepool::jemalloc_resource());
 }
 
@@ -274,7 +280,8 @@ TEST_CASE("jemalloc: without a hook, as it may come, pools decay by their own sl
         use(untouched);
         const std::uint64_t ticks = untouched.stats().ticks;
         std::this_thread::sleep_for(10ms);
-        for (int i = 0; i < 100; ++i) tidepool::jemalloc_resource()->deallocate(tidepool::jemalloc_resource()->allocate(100'000), 100'000);
+        for (int i = 0; i < 100; ++i)
+            tidepool::jemalloc_resource()->deallocate(tidepool::jemalloc_resource()->allocate(100'000), 100'000);
         CHECK(untouched.stats().ticks == ticks);  // nobody has told it
         until([&] { return untouched.stats().upstream_bytes == 0 && pool.stats().ticks > 1; }, [&] { use(pool); });
     }
@@ -286,9 +293,12 @@ TEST_CASE("jemalloc: the hook that a thread had before is called in turn") {
     if (std::string(tidepool::jemalloc_upstream().name()).find("activity callback") == std::string::npos) return;
     std::thread([] {
         int calls = 0;
-        activity_callback theirs{[](void* context, std::uint64_t, std::uint64_t) { ++*static_cast<int*>(context); }, &calls};
-        REQUIRE(tidepool_je_mallctl(tidepool::detail::jemalloc::activity_callback_name, nullptr, nullptr, &theirs, sizeof theirs) == 0);
-        for (int i = 0; i < 10; ++i) tidepool::jemalloc_resource()->deallocate(tidepool::jemalloc_resource()->allocate(100'000), 100'000);
+        activity_callback theirs{[](void* context, std::uint64_t, std::uint64_t) { ++*static_cast<int*>(context); },
+                                 &calls};
+        REQUIRE(tidepool_je_mallctl(tidepool::detail::jemalloc::activity_callback_name, nullptr, nullptr, &theirs,
+                                    sizeof theirs) == 0);
+        for (int i = 0; i < 10; ++i)
+            tidepool::jemalloc_resource()->deallocate(tidepool::jemalloc_resource()->allocate(100'000), 100'000);
         CHECK(calls > 5);
     }).join();
 }
@@ -313,7 +323,8 @@ TEST_CASE("mimalloc and jemalloc serve pools side by side, one above the other, 
     tidepool::counting_upstream mi_books(tidepool::mimalloc_upstream()), je_books(tidepool::jemalloc_upstream());
     {
         tidepool::pool_resource over_mi({.decay_interval = 1ms}, mi_books), over_je({.decay_interval = 1ms}, je_books);
-        tidepool::pool_resource over_pool({.decay_interval = 1ms}, &over_mi);  // no leaf: its upstream is a program's resource
+        tidepool::pool_resource over_pool({.decay_interval = 1ms},
+                                          &over_mi);  // no leaf: its upstream is a program's resource
         support::on_threads(4, [&](std::size_t me) {
             for (std::size_t i = 0; i < support::scaled(200); ++i) {
                 std::pmr::list<std::pmr::string> one(&over_mi), two(&over_je), three(&over_pool);
@@ -325,10 +336,11 @@ TEST_CASE("mimalloc and jemalloc serve pools side by side, one above the other, 
             }
         });
         until(
-            [&] { return over_je.stats().upstream_bytes == 0 && over_mi.stats().bytes_cached == 0 && over_pool.stats().upstream_bytes == 0; },
             [&] {
-                static_cast<void>(tidepool::detail::registry::tick_due(tidepool::detail::coarse_now()));
-            });
+                return over_je.stats().upstream_bytes == 0 && over_mi.stats().bytes_cached == 0 &&
+                       over_pool.stats().upstream_bytes == 0;
+            },
+            [&] { static_cast<void>(tidepool::detail::registry::tick_due(tidepool::detail::coarse_now())); });
         CHECK(over_mi.stats().blocks_in_use == 0);
     }
     CHECK(mi_books.counted().blocks_live() == 0);

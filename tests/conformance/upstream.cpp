@@ -94,10 +94,11 @@ TEST_CASE("an allocator's own batches, purge and name are used where it has them
 }
 
 TEST_CASE("libc, pages and memory resources serve any size at any alignment") {
-    for (const tidepool::upstream& from : {tidepool::libc_upstream(), tidepool::pages_upstream(),
-                                           tidepool::upstream(std::pmr::new_delete_resource())})
+    for (const tidepool::upstream& from :
+         {tidepool::libc_upstream(), tidepool::pages_upstream(), tidepool::upstream(std::pmr::new_delete_resource())})
         for (std::size_t alignment = 1; alignment <= std::size_t{1} << 21; alignment *= 2)
-            for (const std::size_t bytes : {std::size_t{1}, std::size_t{100}, std::size_t{65536}, std::size_t{1'000'000}}) {
+            for (const std::size_t bytes :
+                 {std::size_t{1}, std::size_t{100}, std::size_t{65536}, std::size_t{1'000'000}}) {
                 CAPTURE(from.name());
                 CAPTURE(alignment);
                 void* p = from.allocate(bytes, alignment);

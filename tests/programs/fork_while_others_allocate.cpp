@@ -1,5 +1,5 @@
-// Children of a process whose other threads are in the midst of everything: each allocates and frees at once, finds what
-// those threads had idle, starts threads, and forks again.
+// Children of a process whose other threads are in the midst of everything: each allocates and frees at once, finds
+// what those threads had idle, starts threads, and forks again.
 #include <sys/wait.h>
 #include <unistd.h>
 

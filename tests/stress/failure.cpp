@@ -22,8 +22,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Refuses one block in `one_in` at random; 0: none, 1: all. The same ones by number for the same seed, whichever thread meets
-// them.
+// Refuses one block in `one_in` at random; 0: none, 1: all. The same ones by number for the same seed, whichever thread
+// meets them.
 class moody : public tidepool::failing_upstream {
 public:
     explicit moody(support::counting_upstream& below) noexcept : failing_upstream(below) {}

@@ -1,5 +1,5 @@
-// Pools that come and go while others use, tick, trim and look at them: a tick that is under way when its pool is destroyed,
-// heartbeats at any moment, a limit that several of them share.
+// Pools that come and go while others use, tick, trim and look at them: a tick that is under way when its pool is
+// destroyed, heartbeats at any moment, a limit that several of them share.
 #include <doctest/doctest.h>
 
 #include <array>

@@ -66,7 +66,8 @@ lines includes_of(const std::string& path, const source_tree& files) {
     const std::string& text = files.at(path);
     lines names;
     for (std::sregex_iterator at(text.begin(), text.end(), directive), end; at != end; ++at) {
-        const std::string name = (*at)[2].str(), beside = (fs::path(path).parent_path() / name).lexically_normal().generic_string();
+        const std::string name = (*at)[2].str(),
+                          beside = (fs::path(path).parent_path() / name).lexically_normal().generic_string();
         const bool quoted = (*at)[1] == "\"";
         names.push_back(!quoted ? "include/tidepool/" + name : files.count(beside) != 0 ? beside : "src/" + name);
     }

@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t small = 64U << 10, large = 256U << 10;
 
 struct kit {
-    explicit kit(std::size_t bytes_max = 64U << 20) : below(tidepool::upstream(books)), idle(below, records, bytes_max) {}
+    explicit kit(std::size_t bytes_max = 64U << 20)
+        : below(tidepool::upstream(books)), idle(below, records, bytes_max) {}
 
     std::vector<void*> take(std::size_t count, std::size_t bytes = small) {
         std::vector<void*> out;

@@ -9,7 +9,10 @@
 
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::another {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace another {
 
 void* allocate(std::size_t bytes) noexcept;  // aligned to 16
 void* allocate_zeroed(std::size_t bytes) noexcept;
@@ -28,4 +31,7 @@ upstream spans() noexcept;
 void before_fork() noexcept;
 void after_fork() noexcept;
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::another
+}  // namespace another
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

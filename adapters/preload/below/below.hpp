@@ -1,6 +1,6 @@
-// What stands below the shim: the malloc that serves what no size class does, and the memory that spans are made of. One
-// file a flavour implements it: over_libc.cpp, or over_another.cpp with one of mimalloc.cpp, jemalloc.cpp and pages.cpp.
-// Any thread, in a slow section or not.
+// What stands below the shim: the malloc that serves what no size class does, and the memory that spans are made of.
+// One file a flavour implements it: over_libc.cpp, or over_another.cpp with one of mimalloc.cpp, jemalloc.cpp and
+// pages.cpp. Any thread, in a slow section or not.
 //
 // malloc, calloc, realloc and memalign answer as the C functions: null and ENOMEM when there is no memory.
 #pragma once
@@ -9,7 +9,10 @@
 
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::below {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace below {
 
 void* malloc(std::size_t bytes) noexcept;
 void* calloc(std::size_t count, std::size_t bytes) noexcept;
@@ -36,4 +39,7 @@ upstream spans() noexcept;
 void before_fork() noexcept;
 void after_fork() noexcept;
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::below
+}  // namespace below
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -4,14 +4,17 @@
 #include "base/immortal.hpp"
 #include "region_spans.hpp"
 
-// Its options, for jemalloc to find. Address space goes back, too: each of its arenas would keep its own, and a program with
-// a limit on it could not turn small blocks into large ones. MALLOC_CONF has the last word.
+// Its options, for jemalloc to find. Address space goes back, too: each of its arenas would keep its own, and a program
+// with a limit on it could not turn small blocks into large ones. MALLOC_CONF has the last word.
 extern "C" {
 extern const char* tidepool_je_malloc_conf;
 const char* tidepool_je_malloc_conf = "retain:false";
 }
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::another {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace another {
 
 namespace {
 
@@ -54,4 +57,7 @@ upstream spans() noexcept { return its_spans.it; }
 void before_fork() noexcept { its_spans.it.before_fork(); }
 void after_fork() noexcept { its_spans.it.after_fork(); }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::another
+}  // namespace another
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

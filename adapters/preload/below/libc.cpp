@@ -13,7 +13,10 @@ void* __libc_memalign(std::size_t, std::size_t);
 void __libc_free(void*);
 }
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::libc {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace libc {
 
 namespace {
 
@@ -66,4 +69,7 @@ below::use measure() noexcept {
     return {its.uordblks + its.hblkhd, its.arena + its.hblkhd};
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::libc
+}  // namespace libc
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -5,7 +5,10 @@
 
 #include "below.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::libc {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace libc {
 
 void* malloc(std::size_t bytes) noexcept;
 void* calloc(std::size_t count, std::size_t bytes) noexcept;
@@ -16,4 +19,7 @@ std::size_t usable_size(void* p) noexcept;
 bool trim(std::size_t keep) noexcept;
 below::use measure() noexcept;
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::libc
+}  // namespace libc
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -5,13 +5,18 @@
 #include "base/immortal.hpp"
 #include "region_spans.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::another {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace another {
 
 namespace {
 
 // As adapters/mimalloc has it, and with the same reasons.
 struct huge_blocks {
-    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept { return mi_malloc_aligned_at(bytes, alignment, 0); }
+    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        return mi_malloc_aligned_at(bytes, alignment, 0);
+    }
     static void deallocate(void* p, std::size_t, std::size_t) noexcept { mi_free(p); }
     static void purge() noexcept { mi_collect(true); }
     static const char* name() noexcept { return "mimalloc"; }
@@ -23,7 +28,9 @@ constinit detail::immortal<region_spans<huge_blocks>> its_spans;
 
 void* allocate(std::size_t bytes) noexcept { return mi_malloc(bytes); }
 void* allocate_zeroed(std::size_t bytes) noexcept { return mi_zalloc(bytes); }
-void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept { return mi_malloc_aligned_at(bytes, alignment, 0); }
+void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {
+    return mi_malloc_aligned_at(bytes, alignment, 0);
+}
 void* reallocate(void* p, std::size_t, std::size_t bytes) noexcept { return mi_realloc(p, bytes); }
 void deallocate(void* p, std::size_t) noexcept { mi_free(p); }
 std::size_t usable_size(void* p, std::size_t) noexcept { return mi_usable_size(p); }
@@ -36,4 +43,7 @@ upstream spans() noexcept { return its_spans.it; }
 void before_fork() noexcept { its_spans.it.before_fork(); }
 void after_fork() noexcept { its_spans.it.after_fork(); }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::another
+}  // namespace another
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,11 +1,14 @@
-// Below the shim: another allocator than libc's. What it cannot be asked for, because the thread is in a slow section, in
-// the dynamic loader or in a signal handler that interrupted one, is libc's.
+// Below the shim: another allocator than libc's. What it cannot be asked for, because the thread is in a slow section,
+// in the dynamic loader or in a signal handler that interrupted one, is libc's.
 //
-// Invariant: a block that is not the pool's is the other allocator's exactly if it is in the book; everything else is for
-// libc's malloc. The book's lock is taken in slow sections only. What a handler frees inside one is put aside, whosever it is.
+// Invariant: a block that is not the pool's is the other allocator's exactly if it is in the book; everything else is
+// for libc's malloc. The book's lock is taken in slow sections only. What a handler frees inside one is put aside,
+// whosever it is.
 #include <atomic>
 #include <cerrno>
 
+#include "../shim.hpp"
+#include "../slow_section.hpp"
 #include "address_table.hpp"
 #include "another.hpp"
 #include "base/immortal.hpp"
@@ -13,10 +16,11 @@
 #include "base/stop_with.hpp"
 #include "below.hpp"
 #include "libc.hpp"
-#include "../shim.hpp"
-#include "../slow_section.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::below {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace below {
 
 namespace {
 
@@ -68,19 +72,22 @@ void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
 }  // namespace
 
 void* malloc(std::size_t bytes) noexcept {
-    return ask_for(bytes, [=] { return another::allocate(bytes); }, [=] { return libc::malloc(bytes); });
+    return ask_for(
+        bytes, [=] { return another::allocate(bytes); }, [=] { return libc::malloc(bytes); });
 }
 
 // Needs count * bytes not to overflow.
 void* calloc(std::size_t count, std::size_t bytes) noexcept {
-    return ask_for(count * bytes, [=] { return another::allocate_zeroed(count * bytes); },
-                   [=] { return libc::calloc(count, bytes); });
+    return ask_for(
+        count * bytes, [=] { return another::allocate_zeroed(count * bytes); },
+        [=] { return libc::calloc(count, bytes); });
 }
 
 void* memalign(std::size_t alignment, std::size_t wanted) noexcept {
     const std::size_t bytes = wanted ? wanted : 1;
-    return ask_for(bytes, [=] { return another::allocate_aligned(bytes, alignment); },
-                   [=] { return libc::memalign(alignment, bytes); });
+    return ask_for(
+        bytes, [=] { return another::allocate_aligned(bytes, alignment); },
+        [=] { return libc::memalign(alignment, bytes); });
 }
 
 // In a signal handler inside a slow section nobody can say whose p is: there is no realloc then.
@@ -150,4 +157,7 @@ void after_fork() noexcept {
     another::after_fork();
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::below
+}  // namespace below
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

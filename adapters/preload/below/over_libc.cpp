@@ -4,7 +4,10 @@
 #include "libc.hpp"
 #include "regions.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::below {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace below {
 
 namespace {
 
@@ -39,4 +42,7 @@ upstream spans() noexcept { return span_memory; }
 void before_fork() noexcept { span_memory.before_fork(); }
 void after_fork() noexcept { span_memory.after_fork(); }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::below
+}  // namespace below
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -5,7 +5,10 @@
 #include "base/pages.hpp"
 #include "regions.hpp"
 
-namespace tidepool::inline TIDEPOOL_ABI::preload::another {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace another {
 
 namespace {
 
@@ -34,4 +37,7 @@ upstream spans() noexcept { return span_memory; }
 void before_fork() noexcept { span_memory.before_fork(); }
 void after_fork() noexcept { span_memory.after_fork(); }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload::another
+}  // namespace another
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,4 +1,5 @@
-// Spans for the shim out of another allocator's large blocks, for the reasons that src/span_regions.hpp gives. Any thread.
+// Spans for the shim out of another allocator's large blocks, for the reasons that src/span_regions.hpp gives. Any
+// thread.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +9,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::preload {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
 
 // Below: as for span_regions, and static members `purge()`, which hands idle memory on, and `name()`.
 template <class Below>
@@ -32,4 +35,6 @@ private:
     detail::span_regions<Below> regions_;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -13,7 +13,9 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::preload {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
 
 class regions {
 public:
@@ -49,10 +51,12 @@ private:
     // Regions that could hold huge pages start where one could.
     static constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
-    detail::spin_lock lock_;         // guards all below
-    std::byte* next_ = nullptr;      // the region that is being handed out, from its end
+    detail::spin_lock lock_;     // guards all below
+    std::byte* next_ = nullptr;  // the region that is being handed out, from its end
     std::size_t left_ = 0;
     std::size_t region_bytes_ = first_bytes;
 };
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::preload
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -33,7 +33,9 @@
 #define TIDEPOOL_ABI v0
 #endif
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 #if defined(TIDEPOOL_HARDENED)
 inline constexpr bool hardened = true;
@@ -57,4 +59,6 @@ inline constexpr bool poisoning = false;
 // different threads write.
 inline constexpr std::size_t apart = 128;
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -10,7 +10,9 @@
 #include <tidepool/stats.hpp>
 #include <tidepool/upstream.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 class pool;
 
@@ -61,4 +63,6 @@ void note_created(pool& engine, void* object) noexcept;
 // `object` ended outside the engine.
 void note_destroyed(pool& engine, void* object) noexcept;
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -4,19 +4,20 @@
 // which live in src/pool.cpp.
 //
 // Which thread may do what: a local belongs to the one thread in whose table its door stands, its owner. Only the owner
-// goes through the door. Another thread, the visitor, may look inside after it has stopped the local, made one membarrier
-// and found the door unoccupied (src/base/handshake.hpp).
+// goes through the door. Another thread, the visitor, may look inside after it has stopped the local, made one
+// membarrier and found the door unoccupied (src/base/handshake.hpp).
 //
 // Invariants:
 //  1. A door leads to the owner's local while the owner is outside, and to the thread's own closed local while it is
 //     inside, or where it has no local yet. A closed local has only no_magazine.
 //  2. While the owner is inside and has seen its real magazines, no other thread touches them.
 //  3. A magazine holds 0 <= count <= capacity blocks, in blocks()[0 .. count).
-//  4. A local's entry for a size class is never null: before its first use it is no_magazine, which has room for nothing,
+//  4. A local's entry for a size class is never null: before its first use it is no_magazine, which has room for
+//  nothing,
 //     holds nothing, and so is refused by both fast paths and written by nobody.
 //
-// So one comparison serves for all that can be in the way: an empty magazine, a class or a local that does not exist yet,
-// a visitor, and a signal handler that interrupts the owner inside.
+// So one comparison serves for all that can be in the way: an empty magazine, a class or a local that does not exist
+// yet, a visitor, and a signal handler that interrupts the owner inside.
 #pragma once
 
 #include <array>
@@ -29,7 +30,9 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/size_classes.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
 class pool;
 struct local_state;
@@ -58,14 +61,10 @@ public:
     }
 
     // Needs: not full.
-    void push(void* block) noexcept {
-        blocks()[count_++] = block;
-    }
+    void push(void* block) noexcept { blocks()[count_++] = block; }
 
     // The last block, not counted. Needs: not empty.
-    void* pop() noexcept {
-        return blocks()[--count_];
-    }
+    void* pop() noexcept { return blocks()[--count_]; }
 
     // After blocks() was filled or handed on.
     void set_count(std::size_t count) noexcept { count_ = count; }
@@ -88,8 +87,8 @@ inline constinit magazine no_magazine;
 // What a closed local shows: no_magazine for every class.
 extern constinit std::array<magazine*, size_class_count> closed_magazines;
 
-// One pool's part for one thread slot: the head of it, which is all that a private hit needs. The loaded magazines, one for
-// each size class, stand right behind it.
+// One pool's part for one thread slot: the head of it, which is all that a private hit needs. The loaded magazines, one
+// for each size class, stand right behind it.
 struct alignas(apart) local {
     std::atomic<magazine**> shown;  // own(), or closed_magazines while a visitor is here; written by visitors
     local_state* state = nullptr;   // the rest, for the slow path (src/local.hpp); fixed
@@ -102,8 +101,8 @@ struct alignas(apart) local {
     // Owner, inside. Acquire: partner of reopen().
     magazine** magazines() const noexcept { return shown.load(std::memory_order_acquire); }
 
-    // Visitor: asks the owner to stay out. Takes effect at the visitor's next membarrier. Relaxed: the membarrier orders it
-    // before the visitor's look at the door.
+    // Visitor: asks the owner to stay out. Takes effect at the visitor's next membarrier. Relaxed: the membarrier
+    // orders it before the visitor's look at the door.
     void stop() noexcept { shown.store(closed_magazines.data(), std::memory_order_relaxed); }
     // Visitor: lets the owner in again. Release: what the visitor did happens-before the owner's next entry.
     void reopen() noexcept { shown.store(own(), std::memory_order_release); }
@@ -117,12 +116,12 @@ public:
     constexpr door() noexcept : to_(nullptr) {}
     constexpr explicit door(local& to) noexcept : to_(&to) {}
 
-    // Owner: pins. Takes its local out of the door and leaves `closed` there, for a signal handler to find. What comes back
-    // is `closed` itself where there is no local, or in such a handler. O(1), no locked instruction.
+    // Owner: pins. Takes its local out of the door and leaves `closed` there, for a signal handler to find. What comes
+    // back is `closed` itself where there is no local, or in such a handler. O(1), no locked instruction.
     local& enter(local& closed) noexcept {
-        local& mine = *to_.load(std::memory_order_relaxed);  // relaxed: only this thread writes it
-        to_.store(&closed, std::memory_order_relaxed);       // relaxed: the visitor's membarrier orders it before what
-        std::atomic_signal_fence(std::memory_order_seq_cst); // follows; for the compiler the fence does
+        local& mine = *to_.load(std::memory_order_relaxed);   // relaxed: only this thread writes it
+        to_.store(&closed, std::memory_order_relaxed);        // relaxed: the visitor's membarrier orders it before what
+        std::atomic_signal_fence(std::memory_order_seq_cst);  // follows; for the compiler the fence does
         return mine;
     }
     // Owner: unpins. Release: what was done inside happens-before the visitor that then finds the door unoccupied.
@@ -146,8 +145,8 @@ inline constexpr std::uint32_t no_index = 0;
 // The default pool's index; no other pool is given it.
 inline constexpr std::uint32_t default_index = 1;
 
-// A thread's place in the process-wide table, and its own closed local. Never freed, never moved; recycled when the thread
-// exits. The doors are the thread's to write, and a pool's destructor's for its own one.
+// A thread's place in the process-wide table, and its own closed local. Never freed, never moved; recycled when the
+// thread exits. The doors are the thread's to write, and a pool's destructor's for its own one.
 struct thread_slot : local {
     std::array<door, direct_pools> doors;
     std::uint32_t index = 0;  // dense within the process; fixed
@@ -168,7 +167,8 @@ extern constinit thread_local thread_slot* this_thread __attribute__((tls_model(
 // Builds that check, drop or poison blocks do so in the slow functions and see every block there.
 inline constexpr bool always_slow = hardened || chaotic || poisoning;
 
-// A private hit, or what miss() returns. Needs: `index` and `size_class` are valid for the pool. Any thread, for itself.
+// A private hit, or what miss() returns. Needs: `index` and `size_class` are valid for the pool. Any thread, for
+// itself.
 template <class Miss>
 inline void* take_or(std::uint32_t index, std::size_t size_class, Miss miss) {
     if constexpr (always_slow) return miss();
@@ -212,4 +212,6 @@ inline void deallocate(pool& to, std::uint32_t index, std::uint32_t size_class, 
     give_or(index, size_class, block, [&] { deallocate_slow(to, size_class, block); });
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -15,9 +15,11 @@
 
 #include <tidepool/detail/config.hpp>
 
-namespace tidepool::inline TIDEPOOL_ABI::detail {
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
 
-inline constexpr std::size_t granule = 16;           // bytes; the smallest block and what sizes are multiples of
+inline constexpr std::size_t granule = 16;  // bytes; the smallest block and what sizes are multiples of
 inline constexpr std::size_t pooled_bytes_max = 32768;
 inline constexpr std::size_t pooled_alignment_max = 4096;
 inline constexpr std::uint32_t size_class_count = 72;
@@ -72,4 +74,6 @@ constexpr std::uint32_t size_class_of(std::size_t bytes, std::size_t alignment) 
     return static_cast<std::uint32_t>(size_class_looked_up(bytes));
 }
 
-}  // namespace tidepool::inline TIDEPOOL_ABI::detail
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -166,8 +166,14 @@ TEST_CASE("the new-handler is called until it throws, or takes itself away") {
         std::new_handler handler;
         int calls;
     } const ways[] = {
-        {[] { if (++handler_calls == 5) throw std::bad_alloc(); }, 5},
-        {[] { if (++handler_calls == 3) std::set_new_handler(nullptr); }, 3},
+        {[] {
+             if (++handler_calls == 5) throw std::bad_alloc();
+         },
+         5},
+        {[] {
+             if (++handler_calls == 3) std::set_new_handler(nullptr);
+         },
+         3},
     };
     for (const auto& way : ways)
         for (int form = 0; form < forms; ++form) {
