@@ -13,10 +13,10 @@
 #include "base/immortal.hpp"
 #include "base/made_once.hpp"
 #include "base/pages.hpp"
-#include "heartbeat.hpp"
+#include "clock/heartbeat.hpp"
+#include "heartbeat_hook.hpp"
 #include "names.hpp"
-#include "pulse.hpp"
-#include "span_regions.hpp"
+#include "source/span_regions.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -58,21 +58,21 @@ struct path {
 
 // ---- heartbeat -----------------------------------------------------------------------------------------------------
 
-std::atomic<bool> pulseless{false};  // relaxed: for tests
+std::atomic<bool> hookless{false};  // relaxed: for tests
 
 // Which hook there is; the one for all threads is set on the way.
-pulse the_pulse() noexcept {
-    const pulse found = detail::made_once<[] {
-        const pulse kind = find_pulse(tidepool_je_mallctlnametomib);
-        if (kind != pulse::thread_event) return kind;
+heartbeat_hook the_heartbeat_hook() noexcept {
+    const heartbeat_hook found = detail::made_once<[] {
+        const heartbeat_hook kind = find_heartbeat_hook(tidepool_je_mallctlnametomib);
+        if (kind != heartbeat_hook::thread_event) return kind;
         thread_event hook{[](bool, std::uint64_t, std::uint64_t) {
-                              if (!pulseless.load(std::memory_order_relaxed)) detail::heartbeat();
+                              if (!hookless.load(std::memory_order_relaxed)) detail::heartbeat();
                           },
                           thread_event_interval, true};
         const bool set = tidepool_je_mallctl(thread_event_name, nullptr, nullptr, &hook, sizeof hook) == 0;
-        return set ? kind : pulse::none;
+        return set ? kind : heartbeat_hook::none;
     }>();
-    return pulseless.load(std::memory_order_relaxed) ? pulse::none : found;
+    return hookless.load(std::memory_order_relaxed) ? heartbeat_hook::none : found;
 }
 
 // Of the calling thread: whether its hook was set, or there is none to set, and whose hook was there before.
@@ -82,13 +82,13 @@ thread_local activity_callback before{};
 // Called by jemalloc after an allocation or in a deallocation, with no lock of its own held, and not guarded against
 // being called again out of what it does: detail::heartbeat() is.
 void on_activity(void*, std::uint64_t allocated, std::uint64_t deallocated) {
-    if (!pulseless.load(std::memory_order_relaxed)) detail::heartbeat();
+    if (!hookless.load(std::memory_order_relaxed)) detail::heartbeat();
     if (before.function) before.function(before.context, allocated, deallocated);
 }
 
 [[gnu::noinline]] void begin_to_listen() noexcept {
     listening = true;
-    if (the_pulse() != pulse::activity_callback) return;
+    if (the_heartbeat_hook() != heartbeat_hook::activity_callback) return;
     activity_callback ours{on_activity, nullptr};
     std::size_t bytes = sizeof before;
     path(activity_callback_name).call(&before, &bytes, &ours, sizeof ours);
@@ -223,7 +223,7 @@ struct shared {
     static std::size_t good_size(std::size_t bytes) noexcept {
         return bytes == 0 ? 0 : std::max(bytes, tidepool_je_nallocx(bytes, 0));
     }
-    static bool leaf() noexcept { return true; }
+    static bool heartbeat_safe() noexcept { return true; }
     static const char* name() noexcept {
         const auto& texts = detail::made_once<[] {
             struct {
@@ -240,7 +240,7 @@ struct shared {
                               static_cast<int>(std::min(length, std::size_t{32})), version, beats[i]);
             return made;
         }>();
-        return texts.of[static_cast<int>(the_pulse())];
+        return texts.of[static_cast<int>(the_heartbeat_hook())];
     }
 };
 
@@ -259,8 +259,8 @@ class plain_resource final : public std::pmr::memory_resource {
 
 }  // namespace
 
-void detail::jemalloc::pretend_without_pulse(bool without) noexcept {
-    pulseless.store(without, std::memory_order_relaxed);
+void detail::jemalloc::pretend_without_heartbeat_hook(bool without) noexcept {
+    hookless.store(without, std::memory_order_relaxed);
 }
 
 upstream jemalloc_upstream() noexcept { return all; }

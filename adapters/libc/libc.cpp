@@ -34,7 +34,7 @@ struct libc {
     static void deallocate(void* p, std::size_t, std::size_t) noexcept { std::free(p); }
     // libc itself gives memory back from the top of its heap only.
     static void discard(void* p, std::size_t bytes) noexcept { detail::empty_pages(p, bytes); }
-    static bool leaf() noexcept { return true; }
+    static bool heartbeat_safe() noexcept { return true; }
     static const char* name() noexcept { return "libc"; }
 };
 

@@ -13,8 +13,8 @@
 #include "base/immortal.hpp"
 #include "base/made_once.hpp"
 #include "base/pages.hpp"
-#include "heartbeat.hpp"
-#include "span_regions.hpp"
+#include "clock/heartbeat.hpp"
+#include "source/span_regions.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -82,7 +82,7 @@ struct default_heaps {
     }
     static void discard(void* p, std::size_t bytes) noexcept { detail::empty_pages(p, bytes); }
     static std::size_t good_size(std::size_t bytes) noexcept { return std::max(bytes, mi_good_size(bytes)); }
-    static bool leaf() noexcept { return true; }
+    static bool heartbeat_safe() noexcept { return true; }
     static const char* name() noexcept {
         const auto& text = detail::made_once<[] {
             struct {

@@ -18,7 +18,7 @@ struct pages {
     static void deallocate(void* p, std::size_t bytes, std::size_t) noexcept {
         detail::unmap_pages(p, bytes ? bytes : 1);
     }
-    static bool leaf() noexcept { return true; }
+    static bool heartbeat_safe() noexcept { return true; }
     static const char* name() noexcept { return "pages"; }
 };
 

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "backing/backing.hpp"
 #include "base/pages.hpp"
-#include "below/below.hpp"
 #include "exported.hpp"
 #include "shim.hpp"
 
@@ -44,7 +44,7 @@ void* allocate_aligned(std::size_t alignment, std::size_t bytes) noexcept {
     if ((reinterpret_cast<std::uintptr_t>(p) & (alignment - 1)) == 0) [[likely]]
         return p;
     // From below, and so large enough but aligned to 16 only: in a slow section, or let in by a sized form.
-    below::free(p);
+    backing::free(p);
     return allocate_large_aligned(alignment, bytes);
 }
 
@@ -95,7 +95,7 @@ EXPORTED void* realloc(void* p, std::size_t bytes) noexcept {
     if (!p) return allocate_bytes(bytes);
     const std::size_t after = tidepool::detail::page_map::class_after(p);
     if (after) return reallocate(p, after - 1, bytes);
-    return bytes > bytes_max ? fail(ENOMEM) : below::realloc(p, bytes);
+    return bytes > bytes_max ? fail(ENOMEM) : backing::realloc(p, bytes);
 }
 
 EXPORTED void* reallocarray(void* p, std::size_t count, std::size_t bytes) noexcept {
@@ -139,7 +139,7 @@ EXPORTED void free_aligned_sized(void* p, std::size_t, std::size_t) noexcept { d
 EXPORTED std::size_t malloc_usable_size(void* p) noexcept {
     if (!p) return 0;
     const std::size_t after = tidepool::detail::page_map::class_after(p);
-    return after ? class_bytes(after - 1) : below::usable_size(p);
+    return after ? class_bytes(after - 1) : backing::usable_size(p);
 }
 
 EXPORTED int malloc_trim(std::size_t keep) noexcept { return trim(keep); }

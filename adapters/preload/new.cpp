@@ -8,7 +8,7 @@
 
 #include <dlfcn.h>
 
-#include "base/stop_with.hpp"
+#include "base/fatal.hpp"
 #include "exported.hpp"
 #include "shim.hpp"
 
@@ -48,7 +48,7 @@ void* ask_or_throw(std::size_t bytes, Ask ask) {
             continue;
         }
         if (const auto throw_it = runtime(throw_bad_alloc_weakly, "_ZSt17__throw_bad_allocv")) throw_it();
-        stop_with("no memory for operator new of %zu bytes, and no C++ runtime library to throw with", bytes);
+        fatal("no memory for operator new of %zu bytes, and no C++ runtime library to throw with", bytes);
     }
 }
 

@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "below/below.hpp"
+#include "backing/backing.hpp"
 #include "exported.hpp"
 #include "shim.hpp"
 
@@ -57,7 +57,7 @@ private:
 // Large blocks are those below.
 tidepool::stats all_stats() noexcept {
     tidepool::stats now = snapshot();
-    now.large_bytes = below::measure().in_use;
+    now.large_bytes = backing::measure().in_use;
     return now;
 }
 
@@ -123,14 +123,14 @@ __attribute__((destructor)) void at_exit() noexcept {
 
 struct figures {
     tidepool::stats ours;
-    below::use its;
+    backing::use its;
 
     std::size_t held() const noexcept { return ours.upstream_bytes + its.held; }
     std::size_t in_use() const noexcept { return ours.bytes_in_use + its.in_use; }
     std::size_t idle() const noexcept { return held() - std::min(held(), in_use()); }
 };
 
-figures measure() noexcept { return {snapshot(), below::measure()}; }
+figures measure() noexcept { return {snapshot(), backing::measure()}; }
 
 }  // namespace
 

@@ -9,11 +9,11 @@
 #include <new>
 
 #include "background.hpp"
+#include "backing/backing.hpp"
 #include "base/clock.hpp"
-#include "base/stop_with.hpp"
-#include "below/below.hpp"
-#include "pool.hpp"
-#include "registry.hpp"
+#include "base/fatal.hpp"
+#include "clock/registry.hpp"
+#include "pool/pool.hpp"
 #include "slow_section.hpp"
 
 namespace tidepool {
@@ -52,7 +52,7 @@ void give_asides(pool& to) noexcept {
         if (const std::size_t after = page_map::class_after(a))
             to.deallocate(static_cast<std::uint32_t>(after - 1), a);
         else
-            below::free_inside(a);
+            backing::free_inside(a);
         a = next;
     }
 }
@@ -65,12 +65,12 @@ void give_asides(pool& to) noexcept {
 void before_fork() noexcept {
     if (inside++ != 0) return;
     registry::before_fork();
-    below::before_fork();
+    backing::before_fork();
 }
 
 void after_fork_in_parent() noexcept {
     if (inside == 1) {
-        below::after_fork();
+        backing::after_fork();
         registry::after_fork_in_parent();
     }
     --inside;
@@ -78,7 +78,7 @@ void after_fork_in_parent() noexcept {
 
 void after_fork_in_child() noexcept {
     if (inside == 1) {
-        below::after_fork();
+        backing::after_fork();
         registry::after_fork_in_child();
     }
     --inside;
@@ -99,8 +99,8 @@ pool* build() noexcept {
                          .index_wanted = shim_index,
                          .private_bytes_max = private_bytes_max,
                          .idle_bytes_max = static_cast<std::size_t>(current.idle_bytes),
-                         .stranger = below::free_inside};
-    pool* fresh = ::new (place) pool(plan, below::spans(), pool::from_spans{});
+                         .foreign = backing::free_inside};
+    pool* fresh = ::new (place) pool(plan, backing::spans(), pool::from_spans{});
     ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     the_pool.store(fresh, std::memory_order_release);  // the pool, for built()
     return fresh;
@@ -157,7 +157,7 @@ void* allocate_slow(std::size_t size_class) noexcept {
         pool* from = section ? pool_ready() : nullptr;
         if (from) {
             if (void* block = from->allocate(static_cast<std::uint32_t>(size_class))) return block;
-        } else if (void* p = below::malloc(size_class_bytes(static_cast<std::uint32_t>(size_class)))) {
+        } else if (void* p = backing::malloc(size_class_bytes(static_cast<std::uint32_t>(size_class)))) {
             return p;
         }
     }
@@ -173,28 +173,28 @@ void deallocate_slow(std::size_t size_class, void* block) noexcept {
     else if (page_map::find(block))
         set_aside(block);
     else
-        below::free(block);  // by a sized form, before the pool was there
+        backing::free(block);  // by a sized form, before the pool was there
 }
 
 void deallocate_slow(void* block) noexcept { deallocate_slow(page_map::class_after(block) - 1, block); }
 
 void* allocate_large(std::size_t bytes) noexcept {
     look_at_the_clock();
-    return ask_below([=] { return below::malloc(bytes); });
+    return ask_below([=] { return backing::malloc(bytes); });
 }
 
 void* allocate_large_zeroed(std::size_t bytes) noexcept {
     look_at_the_clock();
-    return ask_below([=] { return below::calloc(1, bytes); });
+    return ask_below([=] { return backing::calloc(1, bytes); });
 }
 
 void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept {
     look_at_the_clock();
-    return ask_below([=] { return below::memalign(alignment, bytes); });
+    return ask_below([=] { return backing::memalign(alignment, bytes); });
 }
 
 void deallocate_other(void* p) noexcept {
-    if (p) below::free(p);
+    if (p) backing::free(p);
 }
 
 bool trim(std::size_t keep) noexcept {
@@ -207,7 +207,7 @@ bool trim(std::size_t keep) noexcept {
             gone = p->trim(keep);
         }
     }
-    return below::trim(keep) || gone > 0;
+    return backing::trim(keep) || gone > 0;
 }
 
 tidepool::stats snapshot() noexcept {
@@ -230,5 +230,5 @@ void tick_at_leisure() noexcept {
 
 // Where the compiler's tables of virtual functions point to in place of functions that are not there.
 extern "C" [[noreturn]] __attribute__((visibility("hidden"))) void __cxa_pure_virtual() {
-    tidepool::detail::stop_with("a pure virtual function was called");
+    tidepool::detail::fatal("a pure virtual function was called");
 }

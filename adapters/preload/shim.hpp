@@ -15,8 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "page_map.hpp"
 #include "settings.hpp"
+#include "source/page_map.hpp"
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>

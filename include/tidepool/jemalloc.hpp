@@ -61,7 +61,7 @@ public:
     // Frees all blocks of the arena at once, those in use, too. Nobody may be using it. The arena goes on empty.
     void release() noexcept;
     std::size_t good_size(std::size_t bytes) const noexcept;
-    static bool leaf() noexcept { return true; }
+    static bool heartbeat_safe() noexcept { return true; }
     static const char* name() noexcept { return "jemalloc arena"; }
 
     // jemalloc's number of the arena, for mallctl and its statistics.

@@ -54,7 +54,7 @@ public:
     // the heap's thread calls. The heap goes on empty.
     void release() noexcept;
     std::size_t good_size(std::size_t bytes) const noexcept;
-    static bool leaf() noexcept { return true; }
+    static bool heartbeat_safe() noexcept { return true; }
     static const char* name() noexcept { return "mimalloc heap"; }
 
 private:

@@ -95,8 +95,8 @@ private:
     void deallocate_class(std::uint32_t size_class, void* p, std::size_t bytes, std::size_t alignment) noexcept;
 
     // What is not a private hit of an ordinary request.
-    [[gnu::noinline]] void* allocate_otherwise(std::size_t bytes, std::size_t alignment);
-    [[gnu::noinline]] void deallocate_otherwise(void* p, std::size_t bytes, std::size_t alignment) noexcept;
+    [[gnu::noinline]] void* allocate_missed(std::size_t bytes, std::size_t alignment);
+    [[gnu::noinline]] void deallocate_missed(void* p, std::size_t bytes, std::size_t alignment) noexcept;
 
     pool_options options_;
     tidepool::upstream upstream_;

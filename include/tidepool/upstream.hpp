@@ -52,8 +52,8 @@ struct upstream_table {
     void (*discard)(void*, void*, std::size_t) noexcept = nullptr;
     void (*release)(void*) noexcept = nullptr;
     std::size_t (*good_size)(void*, std::size_t) noexcept = nullptr;
-    bool (*leaf)(void*) noexcept = nullptr;
-    bool (*stands_on)(void*, const void*) noexcept = nullptr;
+    bool (*heartbeat_safe)(void*) noexcept = nullptr;
+    bool (*draws_from)(void*, const void*) noexcept = nullptr;
 };
 
 template <class U>
@@ -110,11 +110,11 @@ public:
     // Whether deallocate() and purge() run no code of the program's and take no lock that the program may hold while it
     // allocates. A pool over a leaf may be ticked in the midst of anybody's allocation, from an upstream's heartbeat;
     // others wait for a slow path, tick() or a ticker. False where the upstream does not tell.
-    bool leaf() const noexcept { return does_->leaf && does_->leaf(context_); }
+    bool heartbeat_safe() const noexcept { return does_->heartbeat_safe && does_->heartbeat_safe(context_); }
 
     // Whether this refers to `allocator`, or to an adaptor over it.
-    bool stands_on(const void* allocator) const noexcept {
-        return context_ == allocator || (does_->stands_on && does_->stands_on(context_, allocator));
+    bool draws_from(const void* allocator) const noexcept {
+        return context_ == allocator || (does_->draws_from && does_->draws_from(context_, allocator));
     }
 
     const char* name() const noexcept { return name_; }
@@ -184,15 +184,17 @@ constexpr upstream_table upstream_table_of() noexcept {
                   })
         does.good_size = [](void* c, std::size_t bytes) noexcept { return static_cast<const U*>(c)->good_size(bytes); };
     if constexpr (requires(const U& u) {
-                      { u.leaf() }
+                      { u.heartbeat_safe() }
                       noexcept->std::same_as<bool>;
                   })
-        does.leaf = [](void* c) noexcept { return static_cast<const U*>(c)->leaf(); };
+        does.heartbeat_safe = [](void* c) noexcept { return static_cast<const U*>(c)->heartbeat_safe(); };
     if constexpr (requires(const U& u, const void* other) {
-                      { u.stands_on(other) }
+                      { u.draws_from(other) }
                       noexcept->std::same_as<bool>;
                   })
-        does.stands_on = [](void* c, const void* other) noexcept { return static_cast<const U*>(c)->stands_on(other); };
+        does.draws_from = [](void* c, const void* other) noexcept {
+            return static_cast<const U*>(c)->draws_from(other);
+        };
     return does;
 }
 

@@ -84,7 +84,7 @@ thread_slot* adopt(table& t) noexcept {
 // The thread-key destructor: runs after the destructors of C++ thread_local objects, which may still use their pools.
 // Whoever frees later than this finds `exited` and goes past the cache: no part is built anew and left behind.
 // Signals are blocked, because a handler that uses a pool would wait for the locks that are taken here.
-void give_up(void* value) noexcept {
+void release_slot(void* value) noexcept {
     auto& slot = *static_cast<thread_slot*>(value);
     table& t = slots();
     this_thread = &exited;
@@ -97,7 +97,7 @@ void give_up(void* value) noexcept {
 // Without a key nobody would tell us of a thread's exit, and its slot would be lost: then there are no slots.
 bool make_key(table& t) noexcept {
     std::scoped_lock hold(t.lock);
-    if (!t.has_key) t.has_key = ::pthread_key_create(&t.key, [](void* slot) { give_up(slot); }) == 0;
+    if (!t.has_key) t.has_key = ::pthread_key_create(&t.key, [](void* slot) { release_slot(slot); }) == 0;
     return t.has_key;
 }
 
@@ -132,7 +132,7 @@ void forget(std::uint32_t pool_index) noexcept {
 }
 
 void close(std::uint32_t number, std::uint32_t pool_index) noexcept {
-    if (thread_slot* slot = slots().slots.get(number)) slot->doors[pool_index].set(*slot);
+    if (thread_slot* slot = slots().slots.get(number)) slot->pin_slots[pool_index].set(*slot);
 }
 
 void before_fork() noexcept {

@@ -11,7 +11,7 @@
 
 #include "scale.hpp"
 
-#include <tidepool/adaptors.hpp>
+#include <tidepool/decorators.hpp>
 #include <tidepool/options.hpp>
 #include <tidepool/upstream.hpp>
 #include <tidepool/upstream_from.hpp>

@@ -1,6 +1,6 @@
 // src: heartbeat.hpp, registry.hpp: an upstream's heartbeat ages pools that nobody touches, and neither recurses nor
 // locks up where it comes at a bad moment.
-#include "heartbeat.hpp"
+#include "clock/heartbeat.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include <tidepool/adaptors.hpp>
+#include <tidepool/decorators.hpp>
 #include <tidepool/object_pool.hpp>
 #include <tidepool/pool_resource.hpp>
 #include <tidepool/tick.hpp>
@@ -66,7 +66,7 @@ public:
         const deeper here(*this);
         detail::heartbeat();
     }
-    bool leaf() const noexcept { return leaf_; }
+    bool heartbeat_safe() const noexcept { return leaf_; }
 
     std::size_t deepest() const { return deepest_; }
 
@@ -167,23 +167,23 @@ TEST_CASE("a heartbeat ticks leaves only, and whoever is outside of the allocato
     const support::calm quiet;
     look_until_done(0s, registry::which::all);
     beating leaf_below, other_below(false);
-    tidepool::pool_resource leaf(every(1h), leaf_below), other(every(1h), other_below);
+    tidepool::pool_resource heartbeat_safe(every(1h), leaf_below), other(every(1h), other_below);
     tidepool::object_pool<int> objects({}, {}, {.decay_interval = 1h});
-    stock(leaf, 10, 64);
+    stock(heartbeat_safe, 10, 64);
     stock(other, 10, 64);
     objects.put(objects.get());
-    look_until_done(2h, registry::which::leaves);
-    CHECK(leaf.stats().ticks == 1);
+    look_until_done(2h, registry::which::heartbeat_safe);
+    CHECK(heartbeat_safe.stats().ticks == 1);
     CHECK(other.stats().ticks == 0);
     CHECK(objects.stats().ticks == 0);
     look_until_done(2h, registry::which::all);
-    CHECK(leaf.stats().ticks == 1);
+    CHECK(heartbeat_safe.stats().ticks == 1);
     CHECK(other.stats().ticks == 1);
     CHECK(objects.stats().ticks == 1);
     // The rest having waited does not keep the leaves from being seen, nor the other way round.
-    look_until_done(5h, registry::which::leaves);
+    look_until_done(5h, registry::which::heartbeat_safe);
     look_until_done(5h, registry::which::all);
-    CHECK(leaf.stats().ticks == 2);
+    CHECK(heartbeat_safe.stats().ticks == 2);
     CHECK(other.stats().ticks == 2);
 }
 
@@ -226,7 +226,7 @@ TEST_CASE("what a tick leaves is handed down in slices by whoever looks at the c
     CHECK(live < before.bytes_live);
     CHECK(live > 0);  // bounded
     int looks = 0;
-    while (look_after(4h, registry::which::leaves)) {
+    while (look_after(4h, registry::which::heartbeat_safe)) {
         CHECK(books.counted().bytes_live <= live);
         live = books.counted().bytes_live;
         ++looks;

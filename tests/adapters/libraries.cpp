@@ -23,15 +23,15 @@
 
 #include "base/clock.hpp"
 #include "candidates.hpp"
+#include "clock/registry.hpp"
 #include "memory_use.hpp"
-#include "registry.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 #include "worker.hpp"
 
 #if defined(TIDEPOOL_TESTS_JEMALLOC)
+#include "adapters/jemalloc/heartbeat_hook.hpp"
 #include "adapters/jemalloc/names.hpp"
-#include "adapters/jemalloc/pulse.hpp"
 #endif
 
 namespace {
@@ -259,15 +259,15 @@ TEST_CASE("jemalloc: arenas are distinct, have the decay times they were given, 
 TEST_CASE("jemalloc: the heartbeat is whichever there is") {
     using namespace tidepool::detail::jemalloc;
     const auto knowing = [](std::string known) {
-        return find_pulse([=](const char* name, std::size_t*, std::size_t*) { return known == name ? 0 : 2; });
+        return find_heartbeat_hook([=](const char* name, std::size_t*, std::size_t*) { return known == name ? 0 : 2; });
     };
-    CHECK(knowing("experimental.thread.activity_callback") == pulse::activity_callback);
-    CHECK(knowing("experimental.hooks.thread_event") == pulse::thread_event);
-    CHECK(knowing("experimental.hooks.install") == pulse::none);
+    CHECK(knowing("experimental.thread.activity_callback") == heartbeat_hook::activity_callback);
+    CHECK(knowing("experimental.hooks.thread_event") == heartbeat_hook::thread_event);
+    CHECK(knowing("experimental.hooks.install") == heartbeat_hook::none);
 }
 
 TEST_CASE("jemalloc: without a hook, as it may come, pools decay by their own slow path") {
-    tidepool::detail::jemalloc::pretend_without_pulse(true);
+    tidepool::detail::jemalloc::pretend_without_heartbeat_hook(true);
     CHECK(std::string(tidepool::jemalloc_upstream().name()).find("(no heartbeat)") != std::string::npos);
     {
         tidepool::pool_resource pool({.decay_interval = 1ms}, tidepool::jemalloc_upstream());
@@ -285,7 +285,7 @@ TEST_CASE("jemalloc: without a hook, as it may come, pools decay by their own sl
         CHECK(untouched.stats().ticks == ticks);  // nobody has told it
         until([&] { return untouched.stats().upstream_bytes == 0 && pool.stats().ticks > 1; }, [&] { use(pool); });
     }
-    tidepool::detail::jemalloc::pretend_without_pulse(false);
+    tidepool::detail::jemalloc::pretend_without_heartbeat_hook(false);
 }
 
 TEST_CASE("jemalloc: the hook that a thread had before is called in turn") {

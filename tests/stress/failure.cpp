@@ -15,7 +15,7 @@
 #include "seed.hpp"
 #include "traffic.hpp"
 
-#include <tidepool/adaptors.hpp>
+#include <tidepool/decorators.hpp>
 #include <tidepool/tidepool.hpp>
 
 namespace {

@@ -13,13 +13,13 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "heartbeat.hpp"
-#include "registry.hpp"
+#include "clock/heartbeat.hpp"
+#include "clock/registry.hpp"
 #include "scale.hpp"
 #include "seed.hpp"
 #include "threads.hpp"
 
-#include <tidepool/adaptors.hpp>
+#include <tidepool/decorators.hpp>
 #include <tidepool/tidepool.hpp>
 
 namespace {
@@ -37,7 +37,7 @@ struct beating {
         tidepool::libc_upstream().deallocate(p, bytes, alignment);
         beat();
     }
-    bool leaf() const noexcept { return true; }
+    bool heartbeat_safe() const noexcept { return true; }
     void beat() noexcept {
         if (++calls % 3 == 0) tidepool::detail::heartbeat();
     }

@@ -1,7 +1,7 @@
 // No dice for a while: for tests that count exact hits, which the chaos build would upset.
 #pragma once
 
-#include "chaos.hpp"
+#include "base/chaos.hpp"
 
 namespace support {
 

@@ -1,5 +1,5 @@
 // src: address_table.hpp
-#include "address_table.hpp"
+#include "base/address_table.hpp"
 
 #include <doctest/doctest.h>
 

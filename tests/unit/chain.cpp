@@ -1,5 +1,5 @@
 // src: chain.hpp
-#include "chain.hpp"
+#include "cache/chain.hpp"
 
 #include <doctest/doctest.h>
 

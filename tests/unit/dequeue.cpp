@@ -1,5 +1,5 @@
 // src: dequeue.hpp
-#include "dequeue.hpp"
+#include "cache/dequeue.hpp"
 
 #include <doctest/doctest.h>
 

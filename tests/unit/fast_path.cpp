@@ -10,19 +10,19 @@
 #include <cstdint>
 #include <memory>
 
-#include "base/handshake.hpp"
+#include "base/asymmetric_fence.hpp"
 #include "base/spin_lock.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 
 namespace detail = tidepool::detail;
-namespace handshake = tidepool::detail::handshake;
+namespace asymmetric_fence = tidepool::detail::asymmetric_fence;
 
 namespace {
 
 // A local with room for a loaded magazine of each class, open.
 struct open_local {
-    detail::local front;
+    detail::local_head front;
     std::array<detail::magazine*, detail::size_class_count> loaded;
     open_local() {
         loaded.fill(&detail::no_magazine);
@@ -74,15 +74,15 @@ TEST_CASE("a stopped local shows nothing to take and no room to give") {
 }
 
 TEST_CASE("a door shows whether its owner is inside, and a handler that interrupts finds it closed") {
-    detail::local closed;
+    detail::local_head closed;
     open_local l;
-    detail::door d(l.front);
+    detail::pin_slot d(l.front);
     CHECK_FALSE(d.occupied(l.front));
-    detail::local& mine = d.enter(closed);
+    detail::local_head& mine = d.enter(closed);
     CHECK(&mine == &l.front);
     CHECK(d.occupied(l.front));
     // A signal handler between the owner's two steps.
-    detail::local& found = d.enter(closed);
+    detail::local_head& found = d.enter(closed);
     CHECK(&found == &closed);
     CHECK(found.magazines()[0]->capacity() == 0);
     d.leave(found);
@@ -111,7 +111,7 @@ TEST_CASE("a private hit gives the newest block first and counts, a miss touches
     open_local l;
     small_magazine m;
     l.loaded[3] = &m;
-    slot->doors[5].set(l.front);
+    slot->pin_slots[5].set(l.front);
     std::array<int, 5> blocks{};
     int missed = 0;
     const auto give = [&](void* block) { detail::give_or(5, 3, block, [&] { ++missed; }); };
@@ -131,7 +131,7 @@ TEST_CASE("a private hit gives the newest block first and counts, a miss touches
     give(&blocks[4]);
     CHECK(missed == 4);
     CHECK(m.count() == 4);
-    CHECK_FALSE(slot->doors[5].occupied(l.front));
+    CHECK_FALSE(slot->pin_slots[5].occupied(l.front));
     l.front.reopen();
 
     for (std::size_t i = 4; i-- > 0;) CHECK(take() == &blocks[i]);
@@ -142,15 +142,15 @@ TEST_CASE("a private hit gives the newest block first and counts, a miss touches
     CHECK(m.count() == 0);
     CHECK(detail::no_magazine.count() == 0);
     CHECK(detail::no_magazine.hits() == 0);
-    CHECK_FALSE(slot->doors[5].occupied(l.front));
+    CHECK_FALSE(slot->pin_slots[5].occupied(l.front));
 }
 
 TEST_CASE("never are an owner and a visitor inside at the same time") {
-    if (!handshake::available()) return;
+    if (!asymmetric_fence::available()) return;
     constexpr std::size_t visits = support::scaled(100'000), entries = support::scaled(300'000), owners = 2;
     struct alignas(detail::apart) house {
         open_local inside;
-        detail::door entrance{inside.front};
+        detail::pin_slot slot{inside.front};
         // Plain on purpose: ThreadSanitizer reports it where door and membarrier do not order one after the other.
         alignas(detail::apart) std::uint64_t a = 0;
         alignas(detail::apart) std::uint64_t b = 0;
@@ -162,9 +162,9 @@ TEST_CASE("never are an owner and a visitor inside at the same time") {
         std::size_t times = 0;
         if (me < owners) {
             house& home = (*houses)[me];
-            detail::local closed;
+            detail::local_head closed;
             while (!over.load(std::memory_order_relaxed)) {
-                detail::local& mine = home.entrance.enter(closed);
+                detail::local_head& mine = home.slot.enter(closed);
                 if (mine.magazines() == home.inside.front.own()) {
                     if (++times % 1024 == 0) entered.fetch_add(1024, std::memory_order_relaxed);
                     if (home.a != home.b) ++torn;
@@ -172,7 +172,7 @@ TEST_CASE("never are an owner and a visitor inside at the same time") {
                     std::atomic_signal_fence(std::memory_order_seq_cst);  // or the two become one for the compiler
                     ++home.b;
                 }
-                home.entrance.leave(mine);
+                home.slot.leave(mine);
             }
             entered += times % 1024;
             return;
@@ -180,9 +180,9 @@ TEST_CASE("never are an owner and a visitor inside at the same time") {
         // Until both have been there often, however the processor was shared out.
         while (times < visits || entered.load(std::memory_order_relaxed) < entries) {
             for (house& each : *houses) each.inside.front.stop();
-            handshake::barrier();
+            asymmetric_fence::heavy();
             for (house& each : *houses) {
-                if (!each.entrance.occupied(each.inside.front)) {
+                if (!each.slot.occupied(each.inside.front)) {
                     ++times;
                     if (each.a != each.b) ++torn;
                     each.a += 1000;

@@ -1,5 +1,5 @@
 // src: hint.hpp
-#include "hint.hpp"
+#include "cache/hint.hpp"
 
 #include <doctest/doctest.h>
 
@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "dequeue.hpp"
+#include "cache/dequeue.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 

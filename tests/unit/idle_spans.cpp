@@ -1,4 +1,4 @@
-#include "idle_spans.hpp"
+#include "source/idle_spans.hpp"
 
 #include <doctest/doctest.h>
 
@@ -27,7 +27,7 @@ struct kit {
     }
     void tick() {
         idle.age();
-        idle.give_due(1000);
+        idle.return_expired(1000);
     }
 
     support::counting_upstream books;
@@ -78,12 +78,12 @@ TEST_CASE("what is due leaves in slices, and what is taken meanwhile stays") {
     k.keep(k.take(10));
     k.idle.age();
     k.idle.age();
-    CHECK(k.idle.give_due(3) == 3 * small);
+    CHECK(k.idle.return_expired(3) == 3 * small);
     const auto used = k.take(5);
-    CHECK(k.idle.give_due(100) == 2 * small);
-    CHECK(k.idle.give_due(100) == 0);
+    CHECK(k.idle.return_expired(100) == 2 * small);
+    CHECK(k.idle.return_expired(100) == 0);
     k.keep(used);
-    CHECK(k.idle.give_due(100) == 0);
+    CHECK(k.idle.return_expired(100) == 0);
     CHECK(k.idle.shrink(2 * small) == 3 * small);
     CHECK(k.idle.bytes() == 2 * small);
     CHECK(k.idle.shrink(0) == 2 * small);
@@ -94,14 +94,14 @@ TEST_CASE("a span whose blocks decayed is due at once, and is still to be had un
     kit k;
     const auto held = k.take(4);
     k.keep({held[0]});
-    for (std::size_t i = 1; i < 4; ++i) k.idle.keep_until_due(held[i], small);
-    CHECK(k.idle.due() == 3);
+    for (std::size_t i = 1; i < 4; ++i) k.idle.keep_expired(held[i], small);
+    CHECK(k.idle.expired() == 3);
     CHECK(k.take(2) == std::vector<void*>{held[0], held[1]});  // the oldest are the last to be taken
-    CHECK(k.idle.due() == 2);
-    CHECK(k.idle.give_due(100) == 2 * small);
+    CHECK(k.idle.expired() == 2);
+    CHECK(k.idle.return_expired(100) == 2 * small);
     CHECK(k.idle.bytes() == 0);
     k.keep({held[0], held[1]});
-    CHECK(k.idle.due() == 0);
+    CHECK(k.idle.expired() == 0);
     k.idle.shrink(0);
     CHECK(k.books.balanced());
 }

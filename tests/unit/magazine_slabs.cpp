@@ -1,5 +1,5 @@
 // src: magazine_slabs.hpp
-#include "magazine_slabs.hpp"
+#include "cache/magazine_slabs.hpp"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-#include "magazines.hpp"
+#include "cache/magazines.hpp"
 
 namespace detail = tidepool::detail;
 
@@ -31,7 +31,7 @@ std::set<detail::magazine*> kept(detail::magazine_slabs& slabs, const std::vecto
     detail::magazine_list list;
     for (detail::magazine* m : idle) list.push(m);
     std::set<detail::magazine*> stay;
-    slabs.give_back(list.take_all(), [&](detail::magazine* m) { stay.insert(m); });
+    slabs.release(list.take_all(), [&](detail::magazine* m) { stay.insert(m); });
     return stay;
 }
 

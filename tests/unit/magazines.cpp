@@ -1,5 +1,5 @@
 // src: magazines.hpp
-#include "magazines.hpp"
+#include "cache/magazines.hpp"
 
 #include <doctest/doctest.h>
 
@@ -9,7 +9,7 @@
 #include <set>
 #include <vector>
 
-#include "magazine_slabs.hpp"
+#include "cache/magazine_slabs.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 

@@ -1,5 +1,5 @@
 // src: page_map.hpp
-#include "page_map.hpp"
+#include "source/page_map.hpp"
 
 #include <doctest/doctest.h>
 
@@ -10,7 +10,7 @@
 #include "base/pages.hpp"
 #include "scale.hpp"
 #include "seed.hpp"
-#include "spans.hpp"
+#include "source/spans.hpp"
 #include "threads.hpp"
 
 namespace detail = tidepool::detail;

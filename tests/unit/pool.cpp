@@ -1,6 +1,6 @@
 // src: pool.hpp: what cannot be seen from outside: owners that are inside while others visit, and upstreams that call
 // back.
-#include "pool.hpp"
+#include "pool/pool.hpp"
 
 #include <doctest/doctest.h>
 
@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/handshake.hpp"
+#include "base/asymmetric_fence.hpp"
 #include "base/thread_slots.hpp"
 #include "calm.hpp"
 #include "counting_upstream.hpp"
@@ -56,21 +56,21 @@ struct kit {
 class inside {
 public:
     explicit inside(const kit& k)
-        : entrance_(detail::this_thread->doors[k.index]), mine_(entrance_.enter(*detail::this_thread)) {}
+        : entrance_(detail::this_thread->pin_slots[k.index]), mine_(entrance_.enter(*detail::this_thread)) {}
     ~inside() { entrance_.leave(mine_); }
     inside(const inside&) = delete;
     inside& operator=(const inside&) = delete;
 
 private:
-    detail::door& entrance_;
-    detail::local& mine_;
+    detail::pin_slot& entrance_;
+    detail::local_head& mine_;
 };
 
 }  // namespace
 
 TEST_CASE("an owner that was found inside is passed over, and what it holds still leaves in time") {
     support::calm no_dice;
-    if (!detail::handshake::available()) return;
+    if (!detail::asymmetric_fence::available()) return;
     kit k;
     support::worker ticker;
     const auto tick = [&] { ticker.run([&] { detail::tick(*k.pool); }); };
@@ -89,7 +89,7 @@ TEST_CASE("an owner that was found inside is passed over, and what it holds stil
 
 TEST_CASE("an owner that was passed over does the tick's work itself on its next slow path") {
     support::calm no_dice;
-    if (!detail::handshake::available()) return;
+    if (!detail::asymmetric_fence::available()) return;
     kit k;
     support::worker ticker;
     const auto tick = [&] { ticker.run([&] { detail::tick(*k.pool); }); };
@@ -125,7 +125,7 @@ TEST_CASE("a signal handler that interrupts the owner inside its part goes past 
 
 TEST_CASE("trim and snapshot pass over who is inside, and find the rest") {
     support::calm no_dice;
-    if (!detail::handshake::available()) return;
+    if (!detail::asymmetric_fence::available()) return;
     kit k;
     support::worker other;
     k.leave_stock(some_class, 10);

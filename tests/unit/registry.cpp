@@ -1,5 +1,5 @@
 // src: registry.hpp
-#include "registry.hpp"
+#include "clock/registry.hpp"
 
 #include <doctest/doctest.h>
 
@@ -46,8 +46,8 @@ struct guest final : detail::registrant {
         return true;
     }
     nanos due() const noexcept override { return nanos(due_at.load()); }
-    bool leaf() const noexcept override { return is_leaf; }
-    void relieve(const void*, detail::relief) noexcept override {}
+    bool heartbeat_safe() const noexcept override { return is_leaf; }
+    void reclaim(const void*, detail::reclaim_depth) noexcept override {}
     void thread_exits(detail::thread_slot&) noexcept override { ++exits; }
 };
 
@@ -55,8 +55,8 @@ struct guest final : detail::registrant {
 struct member {
     guest who;
     std::uint32_t index;
-    explicit member(nanos due = nanos::max(), bool leaf = false) {
-        who.is_leaf = leaf;
+    explicit member(nanos due = nanos::max(), bool heartbeat_safe = false) {
+        who.is_leaf = heartbeat_safe;
         who.due_at = due.count();
         index = registry::join(who);
     }
@@ -144,17 +144,17 @@ TEST_CASE("only who is due is ticked, and nobody is asked before the first is du
 }
 
 TEST_CASE("who looks for leaves ticks leaves only, and the others are still found by the next who looks for all") {
-    member leaf(1ns, true), other(1ns);
-    CHECK(registry::tick_due(5ns, registry::which::leaves));
-    CHECK(leaf.who.ticks == 1);
+    member heartbeat_safe(1ns, true), other(1ns);
+    CHECK(registry::tick_due(5ns, registry::which::heartbeat_safe));
+    CHECK(heartbeat_safe.who.ticks == 1);
     CHECK(other.who.ticks == 0);
-    CHECK_FALSE(registry::tick_due(5ns, registry::which::leaves));
+    CHECK_FALSE(registry::tick_due(5ns, registry::which::heartbeat_safe));
     CHECK(registry::tick_due(5ns));
-    CHECK(leaf.who.ticks == 1);
+    CHECK(heartbeat_safe.who.ticks == 1);
     CHECK(other.who.ticks == 1);
     CHECK_FALSE(registry::tick_due(5ns));
     member late(6ns, true);  // whoever joins is looked at in time
-    CHECK(registry::tick_due(7ns, registry::which::leaves));
+    CHECK(registry::tick_due(7ns, registry::which::heartbeat_safe));
     CHECK(late.who.ticks == 1);
 }
 
@@ -162,7 +162,7 @@ TEST_CASE("a tick that is asked for out of a tick is not begun, and none is lost
     member first(1ns), second(1ns);
     first.who.on_tick = [] {
         CHECK_FALSE(registry::tick_due(5ns));
-        CHECK_FALSE(registry::tick_due(5ns, registry::which::leaves));
+        CHECK_FALSE(registry::tick_due(5ns, registry::which::heartbeat_safe));
     };
     CHECK(registry::tick_due(5ns));
     CHECK(registry::tick_due(5ns));

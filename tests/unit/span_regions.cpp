@@ -1,5 +1,5 @@
 // src: span_regions.hpp
-#include "span_regions.hpp"
+#include "source/span_regions.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // src: spans.hpp
-#include "spans.hpp"
+#include "source/spans.hpp"
 
 #include <doctest/doctest.h>
 
@@ -43,7 +43,7 @@ struct kit {
     }
     void put(std::uint32_t size_class, std::vector<void*> blocks) {
         from.drain(size_class, blocks.data(), blocks.size(), true);
-        from.give_due(blocks.size());
+        from.return_expired(blocks.size());
     }
 };
 

@@ -1,5 +1,5 @@
 // src: steal.hpp
-#include "steal.hpp"
+#include "cache/steal.hpp"
 
 #include <doctest/doctest.h>
 

@@ -78,13 +78,13 @@ TEST_CASE("a slot never has two threads") {
 
 TEST_CASE("a pool that ends is forgotten by every slot") {
     constexpr std::uint32_t index = detail::direct_pools - 1;  // no pool of this program gets so far
-    detail::local somewhere;
+    detail::local_head somewhere;
     detail::thread_slot* mine = thread_slots::mine();
     REQUIRE(mine);
-    mine->doors[index].set(somewhere);
-    CHECK(&mine->doors[index].get() == &somewhere);
+    mine->pin_slots[index].set(somewhere);
+    CHECK(&mine->pin_slots[index].get() == &somewhere);
     thread_slots::forget(index);
-    CHECK(&mine->doors[index].get() == mine);  // closed: the slot's own
+    CHECK(&mine->pin_slots[index].get() == mine);  // closed: the slot's own
     CHECK(mine->magazines()[0]->capacity() == 0);
 }
 

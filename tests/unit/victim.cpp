@@ -1,5 +1,5 @@
 // src: victim.hpp and local.hpp: the two generations of a local, and its books.
-#include "victim.hpp"
+#include "cache/victim.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/arena.hpp"
-#include "local.hpp"
-#include "magazines.hpp"
+#include "cache/local.hpp"
+#include "cache/magazines.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 
@@ -28,20 +28,20 @@ struct kit {
     detail::arena records;
     detail::magazine_slabs slabs;
     detail::magazine_stock stock;
-    detail::local_state* part;
+    detail::local* part;
     std::vector<detail::magazine*> gone, emptied;
 
     kit() {
-        auto* front = records.make<detail::local>(classes * sizeof(detail::magazine*));
-        part = records.make<detail::local_state>(classes * sizeof(detail::rack), front, nullptr, 5U, std::uint64_t{0});
+        auto* front = records.make<detail::local_head>(classes * sizeof(detail::magazine*));
+        part = records.make<detail::local>(classes * sizeof(detail::cache_bin), front, nullptr, 5U, std::uint64_t{0});
         for (std::uint32_t c = 0; c < classes; ++c) {
             part->loaded(c) = &detail::no_magazine;
-            ::new (&part->rack_of(c)) detail::rack;
+            ::new (&part->cache_bin_of(c)) detail::cache_bin;
         }
         stock.set_up(size_class, 16);
     }
 
-    detail::rack& rack() { return part->rack_of(size_class); }
+    detail::cache_bin& cache_bin() { return part->cache_bin_of(size_class); }
 
     detail::magazine* with(std::uint32_t blocks) {
         detail::magazine* m = stock.take(slabs);
@@ -56,7 +56,7 @@ struct kit {
             *part, size_class, block_bytes, records, most, [&](detail::magazine* m) { gone.push_back(m); },
             [&](detail::magazine* m) { emptied.push_back(m); });
     }
-    std::uint64_t blocks_by_the_books() { return rack().chained_blocks.get() - rack().stolen_blocks.load(); }
+    std::uint64_t blocks_by_the_books() { return cache_bin().chained_blocks.get() - cache_bin().stolen_blocks.load(); }
 };
 
 }  // namespace
@@ -69,8 +69,8 @@ TEST_CASE("what is young becomes the victim at the first tick and goes down at t
     CHECK(k.part->bytes_chained() == 10 * block_bytes);
     CHECK(k.rotate());
     CHECK(k.gone.empty());
-    CHECK(k.rack().young_chain().empty());
-    CHECK_FALSE(k.rack().victim().empty());
+    CHECK(k.cache_bin().young_chain().empty());
+    CHECK_FALSE(k.cache_bin().victim().empty());
     CHECK(k.blocks_by_the_books() == 10);
     CHECK_FALSE(k.rotate());
     CHECK(k.gone == std::vector{m});
@@ -87,12 +87,12 @@ TEST_CASE("the private magazines age with the chain, and empty ones are given up
     for (int i = 0; i < 7; ++i) loaded->hit();
     spare->hit();
     k.part->loaded(size_class) = loaded;
-    k.rack().spare = spare;
+    k.cache_bin().spare = spare;
     CHECK(k.rotate());
     CHECK_FALSE(detail::is_real(k.part->loaded(size_class)));
-    CHECK(k.rack().spare == nullptr);
+    CHECK(k.cache_bin().spare == nullptr);
     CHECK(k.blocks_by_the_books() == 18);
-    CHECK(k.rack().hits_private.get() == 8);
+    CHECK(k.cache_bin().hits_private.get() == 8);
     CHECK(loaded->hits() == 0);
     CHECK(k.gone.empty());
 
@@ -130,11 +130,11 @@ TEST_CASE("a magazine the chain has no room for goes down at once instead of bei
 
 TEST_CASE("a class that rests asks for less when it wakes") {
     kit k;
-    k.rack().refill_next = 100;
+    k.cache_bin().refill_next = 100;
     k.rotate();
-    CHECK(k.rack().refill_next == 50);
+    CHECK(k.cache_bin().refill_next == 50);
     for (int i = 0; i < 10; ++i) k.rotate();
-    CHECK(k.rack().refill_next == 0);
+    CHECK(k.cache_bin().refill_next == 0);
 }
 
 TEST_CASE("other classes are left alone") {
@@ -160,8 +160,8 @@ TEST_CASE("the books of a local hold with thieves at both generations") {
         if (me < thieves) {
             std::uint64_t mine = 0;
             while (!over)
-                for (auto generation : {&detail::rack::young_chain, &detail::rack::victim})
-                    if (detail::magazine* m = k.part->stolen((k.rack().*generation)().pop_tail(), block_bytes)) {
+                for (auto generation : {&detail::cache_bin::young_chain, &detail::cache_bin::victim})
+                    if (detail::magazine* m = k.part->stolen((k.cache_bin().*generation)().pop_tail(), block_bytes)) {
                         if (m->count() == 0 || m->count() > 16) ++garbled;
                         mine += m->count();
                         m->set_count(0);
@@ -194,7 +194,7 @@ TEST_CASE("the books of a local hold with thieves at both generations") {
     CHECK(put == got + gone + k.blocks_by_the_books());
     CHECK(k.part->bytes_chained() == k.blocks_by_the_books() * block_bytes);
     std::uint64_t left = 0;
-    for (detail::chain<detail::magazine>& each : k.rack().chains)
+    for (detail::chain<detail::magazine>& each : k.cache_bin().chains)
         while (detail::magazine* m = k.part->stolen(each.pop_tail(), block_bytes)) left += m->count();
     CHECK(put == got + gone + left);
     CHECK(k.blocks_by_the_books() == 0);

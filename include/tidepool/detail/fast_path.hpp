@@ -35,7 +35,7 @@ inline namespace TIDEPOOL_ABI {
 namespace detail {
 
 class pool;
-struct local_state;
+struct local;
 
 // An array of block pointers that moves from hand to hand as a whole. It never writes into a block. Whoever holds the
 // magazine reads and writes it; nobody else does.
@@ -89,12 +89,12 @@ extern constinit std::array<magazine*, size_class_count> closed_magazines;
 
 // One pool's part for one thread slot: the head of it, which is all that a private hit needs. The loaded magazines, one
 // for each size class, stand right behind it.
-struct alignas(apart) local {
+struct alignas(apart) local_head {
     std::atomic<magazine**> shown;  // own(), or closed_magazines while a visitor is here; written by visitors
-    local_state* state = nullptr;   // the rest, for the slow path (src/local.hpp); fixed
+    local* state = nullptr;         // the rest, for the slow path (src/local.hpp); fixed
 
     // Closed for good.
-    constexpr local() noexcept : shown(closed_magazines.data()) {}
+    constexpr local_head() noexcept : shown(closed_magazines.data()) {}
 
     magazine** own() noexcept { return reinterpret_cast<magazine**>(this + 1); }
 
@@ -111,31 +111,31 @@ struct alignas(apart) local {
 };
 
 // Where a thread finds its local of one pool, and where others see whether it is inside.
-class door {
+class pin_slot {
 public:
-    constexpr door() noexcept : to_(nullptr) {}
-    constexpr explicit door(local& to) noexcept : to_(&to) {}
+    constexpr pin_slot() noexcept : to_(nullptr) {}
+    constexpr explicit pin_slot(local_head& to) noexcept : to_(&to) {}
 
     // Owner: pins. Takes its local out of the door and leaves `closed` there, for a signal handler to find. What comes
     // back is `closed` itself where there is no local, or in such a handler. O(1), no locked instruction.
-    local& enter(local& closed) noexcept {
-        local& mine = *to_.load(std::memory_order_relaxed);   // relaxed: only this thread writes it
+    local_head& enter(local_head& closed) noexcept {
+        local_head& mine = *to_.load(std::memory_order_relaxed);  // relaxed: only this thread writes it
         to_.store(&closed, std::memory_order_relaxed);        // relaxed: the visitor's membarrier orders it before what
         std::atomic_signal_fence(std::memory_order_seq_cst);  // follows; for the compiler the fence does
         return mine;
     }
     // Owner: unpins. Release: what was done inside happens-before the visitor that then finds the door unoccupied.
-    void leave(local& mine) noexcept { to_.store(&mine, std::memory_order_release); }
+    void leave(local_head& mine) noexcept { to_.store(&mine, std::memory_order_release); }
 
     // Visitor, after the membarrier: whether the owner is inside. Acquire: partner of leave().
-    bool occupied(const local& its) const noexcept { return to_.load(std::memory_order_acquire) != &its; }
+    bool occupied(const local_head& its) const noexcept { return to_.load(std::memory_order_acquire) != &its; }
 
     // A new local, or none any more. The owner, or who knows that the owner is not in this pool.
-    void set(local& to) noexcept { to_.store(&to, std::memory_order_release); }
-    local& get() const noexcept { return *to_.load(std::memory_order_relaxed); }
+    void set(local_head& to) noexcept { to_.store(&to, std::memory_order_release); }
+    local_head& get() const noexcept { return *to_.load(std::memory_order_relaxed); }
 
 private:
-    std::atomic<local*> to_;
+    std::atomic<local_head*> to_;
 };
 
 // Pools with an index below this have a door in every thread's table; later ones are looked up on the slow path.
@@ -147,8 +147,8 @@ inline constexpr std::uint32_t default_index = 1;
 
 // A thread's place in the process-wide table, and its own closed local. Never freed, never moved; recycled when the
 // thread exits. The doors are the thread's to write, and a pool's destructor's for its own one.
-struct thread_slot : local {
-    std::array<door, direct_pools> doors;
+struct thread_slot : local_head {
+    std::array<pin_slot, direct_pools> pin_slots;
     std::uint32_t index = 0;  // dense within the process; fixed
     bool usable = false;      // false for stand-ins that no thread owns; fixed
     // The thread's own (src/heartbeat.hpp).
@@ -157,7 +157,7 @@ struct thread_slot : local {
 
     constexpr thread_slot() noexcept : thread_slot(0, false) {}
     constexpr thread_slot(std::uint32_t number, bool is_usable) noexcept : index(number), usable(is_usable) {
-        for (door& each : doors) std::construct_at(&each, *this);
+        for (pin_slot& each : pin_slots) std::construct_at(&each, *this);
     }
 };
 
@@ -173,14 +173,14 @@ template <class Miss>
 inline void* take_or(std::uint32_t index, std::size_t size_class, Miss miss) {
     if constexpr (always_slow) return miss();
     thread_slot& me = *this_thread;
-    local& mine = me.doors[index].enter(me);
+    local_head& mine = me.pin_slots[index].enter(me);
     magazine& m = *mine.magazines()[size_class];
     if (m.empty()) [[unlikely]] {
-        me.doors[index].leave(mine);
+        me.pin_slots[index].leave(mine);
         return miss();
     }
     void* block = m.hit();
-    me.doors[index].leave(mine);
+    me.pin_slots[index].leave(mine);
     return block;
 }
 
@@ -189,14 +189,14 @@ template <class Miss>
 inline void give_or(std::uint32_t index, std::size_t size_class, void* block, Miss miss) noexcept {
     if constexpr (always_slow) return miss();
     thread_slot& me = *this_thread;
-    local& mine = me.doors[index].enter(me);
+    local_head& mine = me.pin_slots[index].enter(me);
     magazine& m = *mine.magazines()[size_class];
     if (m.full()) [[unlikely]] {
-        me.doors[index].leave(mine);
+        me.pin_slots[index].leave(mine);
         return miss();
     }
     m.push(block);
-    me.doors[index].leave(mine);
+    me.pin_slots[index].leave(mine);
 }
 
 // The rest of the way: own magazines, chain, steal, victim, then the source. Null when the source is exhausted.

@@ -1,0 +1,63 @@
+// Below the shim: jemalloc, the private copy.
+#include "../../jemalloc/names.hpp"
+#include "base/immortal.hpp"
+#include "other_malloc.hpp"
+#include "region_spans.hpp"
+
+// Its options, for jemalloc to find. Address space goes back, too: each of its arenas would keep its own, and a program
+// with a limit on it could not turn small blocks into large ones. MALLOC_CONF has the last word.
+extern "C" {
+extern const char* tidepool_je_malloc_conf;
+const char* tidepool_je_malloc_conf = "retain:false";
+}
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace other_malloc {
+
+namespace {
+
+namespace je = ::tidepool_je;
+
+// Above 8 MiB jemalloc uses an arena that purges at once, whichever thread frees. (opt.oversize_threshold)
+struct oversize_blocks {
+    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        return tidepool_je_mallocx(bytes, je::aligned(alignment));
+    }
+    static void deallocate(void* p, std::size_t, std::size_t) noexcept { tidepool_je_free(p); }
+    static void purge() noexcept {}
+    static const char* name() noexcept { return "jemalloc"; }
+};
+
+constinit detail::immortal<region_spans<oversize_blocks>> its_spans;
+
+}  // namespace
+
+void* allocate(std::size_t bytes) noexcept { return tidepool_je_malloc(bytes); }
+void* allocate_zeroed(std::size_t bytes) noexcept { return tidepool_je_calloc(1, bytes); }
+void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {
+    return tidepool_je_mallocx(bytes, je::aligned(alignment));
+}
+void* reallocate(void* p, std::size_t, std::size_t bytes) noexcept { return tidepool_je_realloc(p, bytes); }
+void deallocate(void* p, std::size_t) noexcept { tidepool_je_free(p); }
+std::size_t usable_size(void* p, std::size_t) noexcept { return tidepool_je_malloc_usable_size(p); }
+
+void purge() noexcept {
+    its_spans.it.purge();
+    std::size_t mib[3], length = 3;
+    if (tidepool_je_mallctlnametomib("arena.0.purge", mib, &length) != 0) return;
+    mib[1] = je::all_arenas;
+    tidepool_je_mallctlbymib(mib, length, nullptr, nullptr, nullptr, 0);
+}
+
+upstream spans() noexcept { return its_spans.it; }
+
+// jemalloc has handlers of its own.
+void before_fork() noexcept { its_spans.it.before_fork(); }
+void after_fork() noexcept { its_spans.it.after_fork(); }
+
+}  // namespace other_malloc
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,0 +1,49 @@
+// Below the shim: mimalloc. It comes with malloc's names, too, but behind ours and libc's.
+#include <mimalloc.h>
+
+#include "base/immortal.hpp"
+#include "other_malloc.hpp"
+#include "region_spans.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace other_malloc {
+
+namespace {
+
+// As adapters/mimalloc has it, and with the same reasons.
+struct huge_blocks {
+    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        return mi_malloc_aligned_at(bytes, alignment, 0);
+    }
+    static void deallocate(void* p, std::size_t, std::size_t) noexcept { mi_free(p); }
+    static void purge() noexcept { mi_collect(true); }
+    static const char* name() noexcept { return "mimalloc"; }
+};
+
+constinit detail::immortal<region_spans<huge_blocks>> its_spans;
+
+}  // namespace
+
+void* allocate(std::size_t bytes) noexcept { return mi_malloc(bytes); }
+void* allocate_zeroed(std::size_t bytes) noexcept { return mi_zalloc(bytes); }
+void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {
+    return mi_malloc_aligned_at(bytes, alignment, 0);
+}
+void* reallocate(void* p, std::size_t, std::size_t bytes) noexcept { return mi_realloc(p, bytes); }
+void deallocate(void* p, std::size_t) noexcept { mi_free(p); }
+std::size_t usable_size(void* p, std::size_t) noexcept { return mi_usable_size(p); }
+
+void purge() noexcept { its_spans.it.purge(); }
+
+upstream spans() noexcept { return its_spans.it; }
+
+// mimalloc has no handlers of its own. Its threads' heaps are theirs, and what they share is free of locks.
+void before_fork() noexcept { its_spans.it.before_fork(); }
+void after_fork() noexcept { its_spans.it.after_fork(); }
+
+}  // namespace other_malloc
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

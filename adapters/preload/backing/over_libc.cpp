@@ -1,0 +1,48 @@
+// Below the shim: libc's malloc, and spans straight from the operating system.
+#include "backing.hpp"
+#include "base/signals_blocked.hpp"
+#include "libc.hpp"
+#include "mapped_regions.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace backing {
+
+namespace {
+
+constinit mapped_regions span_memory;
+
+}  // namespace
+
+void* malloc(std::size_t bytes) noexcept { return libc::malloc(bytes); }
+void* calloc(std::size_t count, std::size_t bytes) noexcept { return libc::calloc(count, bytes); }
+void* realloc(void* p, std::size_t bytes) noexcept { return libc::realloc(p, bytes); }
+void* memalign(std::size_t alignment, std::size_t bytes) noexcept { return libc::memalign(alignment, bytes); }
+void free(void* p) noexcept { libc::free(p); }
+
+// Without signals: a handler would be served by the malloc that is just busy.
+void free_inside(void* p) noexcept {
+    const detail::signals_blocked undisturbed;
+    libc::free(p);
+}
+
+std::size_t usable_size(void* p) noexcept { return libc::usable_size(p); }
+
+// Without signals: a handler that frees what it had from here would wait for the lock that is held.
+bool trim(std::size_t keep) noexcept {
+    const detail::signals_blocked undisturbed;
+    return libc::trim(keep);
+}
+
+use measure() noexcept { return libc::measure(); }
+
+upstream spans() noexcept { return span_memory; }
+
+void before_fork() noexcept { span_memory.before_fork(); }
+void after_fork() noexcept { span_memory.after_fork(); }
+
+}  // namespace backing
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

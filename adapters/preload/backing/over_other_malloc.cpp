@@ -1,0 +1,163 @@
+// Below the shim: another allocator than libc's. What it cannot be asked for, because the thread is in a slow section,
+// in the dynamic loader or in a signal handler that interrupted one, is libc's.
+//
+// Invariant: a block that is not the pool's is the other allocator's exactly if it is in the book; everything else is
+// for libc's malloc. The book's lock is taken in slow sections only. What a handler frees inside one is put aside,
+// whosever it is.
+#include <atomic>
+#include <cerrno>
+
+#include "../shim.hpp"
+#include "../slow_section.hpp"
+#include "backing.hpp"
+#include "base/address_table.hpp"
+#include "base/fatal.hpp"
+#include "base/immortal.hpp"
+#include "base/signals_blocked.hpp"
+#include "libc.hpp"
+#include "other_malloc.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace preload {
+namespace backing {
+
+namespace {
+
+constinit detail::immortal<detail::address_table<std::size_t>> the_book;  // with the bytes that were asked for
+detail::address_table<std::size_t>& book() noexcept { return the_book.it; }
+
+constinit std::atomic<std::size_t> in_use{0};  // bytes in the book; relaxed: a sum
+
+// `ask()` in a slow section, with its answer in the book; `otherwise()` where the thread is in one already.
+template <class Ask, class Otherwise>
+void* ask_for(std::size_t bytes, Ask ask, Otherwise otherwise) noexcept {
+    bool entered;
+    void* p = nullptr;
+    {
+        const slow_section section;
+        entered = static_cast<bool>(section);
+        if (entered) p = ask();
+        if (p && !book().set(p, bytes)) {
+            other_malloc::deallocate(p, bytes);
+            p = nullptr;
+        }
+    }
+    if (!entered) return otherwise();
+    if (p)
+        in_use.fetch_add(bytes, std::memory_order_relaxed);
+    else
+        errno = ENOMEM;
+    return p;
+}
+
+// In a slow section. False where p is not in the book.
+bool give_back(void* p) noexcept {
+    const auto had = book().erase(p);  // first: once it is given back, another thread may be given the address
+    if (!had) return false;
+    in_use.fetch_sub(*had, std::memory_order_relaxed);
+    other_malloc::deallocate(p, *had);
+    return true;
+}
+
+// In a slow section, p out of the book: so that no other thread is given the address while it is in there.
+void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
+    void* moved = other_malloc::reallocate(p, had, bytes);
+    if (!book().set(moved ? moved : p, moved ? bytes : had))
+        detail::fatal("no memory for the book of large blocks, in a realloc from %zu to %zu bytes", had, bytes);
+    if (moved) in_use.fetch_add(bytes - had, std::memory_order_relaxed);
+    return moved;
+}
+
+}  // namespace
+
+void* malloc(std::size_t bytes) noexcept {
+    return ask_for(
+        bytes, [=] { return other_malloc::allocate(bytes); }, [=] { return libc::malloc(bytes); });
+}
+
+// Needs count * bytes not to overflow.
+void* calloc(std::size_t count, std::size_t bytes) noexcept {
+    return ask_for(
+        count * bytes, [=] { return other_malloc::allocate_zeroed(count * bytes); },
+        [=] { return libc::calloc(count, bytes); });
+}
+
+void* memalign(std::size_t alignment, std::size_t wanted) noexcept {
+    const std::size_t bytes = wanted ? wanted : 1;
+    return ask_for(
+        bytes, [=] { return other_malloc::allocate_aligned(bytes, alignment); },
+        [=] { return libc::memalign(alignment, bytes); });
+}
+
+// In a signal handler inside a slow section nobody can say whose p is: there is no realloc then.
+void* realloc(void* p, std::size_t bytes) noexcept {
+    bool entered, ours = false;
+    void* moved = nullptr;
+    {
+        const slow_section section;
+        entered = static_cast<bool>(section);
+        if (entered && bytes == 0 && give_back(p)) return nullptr;
+        const auto had = entered ? book().erase(p) : std::nullopt;
+        if ((ours = had.has_value())) moved = reallocate(p, *had, bytes);
+    }
+    if (entered && !ours) return libc::realloc(p, bytes);
+    if (!moved) errno = ENOMEM;
+    return moved;
+}
+
+void free(void* p) noexcept {
+    {
+        const slow_section section;
+        if (!section) return set_aside(p);
+        if (give_back(p)) return;
+    }
+    libc::free(p);
+}
+
+void free_inside(void* p) noexcept {
+    if (give_back(p)) return;
+    const detail::signals_blocked undisturbed;  // a handler would be served by libc's malloc
+    libc::free(p);
+}
+
+// 0 where nobody can say whose p is, as in realloc().
+std::size_t usable_size(void* p) noexcept {
+    {
+        const slow_section section;
+        if (!section) return 0;
+        if (const auto had = book().get(p)) return other_malloc::usable_size(p, *had);
+    }
+    return libc::usable_size(p);
+}
+
+bool trim(std::size_t keep) noexcept {
+    {
+        const slow_section section;
+        if (section) other_malloc::purge();
+    }
+    const detail::signals_blocked undisturbed;  // as over_libc.cpp
+    return libc::trim(keep);
+}
+
+use measure() noexcept {
+    const use its = libc::measure();
+    const std::size_t ours = in_use.load(std::memory_order_relaxed);
+    return {its.in_use + ours, its.held + ours};
+}
+
+upstream spans() noexcept { return other_malloc::spans(); }
+
+void before_fork() noexcept {
+    other_malloc::before_fork();
+    book().before_fork();
+}
+void after_fork() noexcept {
+    book().after_fork();
+    other_malloc::after_fork();
+}
+
+}  // namespace backing
+}  // namespace preload
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

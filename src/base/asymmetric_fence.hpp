@@ -1,0 +1,38 @@
+// The visitor's half of pinning: how one thread makes sure that another is out of its local, without the other paying
+// for a fence.
+//
+// The owner stores its door and then loads what its local shows (door::enter, local::magazines). The visitor stores
+// what the local shows, calls heavy() and then loads the door (local::stop, door::occupied). membarrier makes every
+// running thread of the process execute a full barrier: it stands, in each owner, either before the store of the door,
+// and then the load behind it sees the visitor's store, or after it, and then the visitor's load sees the owner inside.
+// So never do both go on.
+//
+// Where the kernel lacks membarrier, available() is false and nobody may look inside another's local: owners rotate
+// themselves on their slow path, and magazines are made small (pool.cpp).
+//
+// Source: membarrier(2), PRIVATE_EXPEDITED; the asymmetric fences of userspace-rcu. Any thread.
+#pragma once
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+namespace asymmetric_fence {
+
+// Whether heavy() works here. Registers the process with the kernel on first use.
+bool available() noexcept;
+
+// Needs available(). A few hundred nanoseconds, more with many running threads.
+void heavy() noexcept;
+
+// The child is a process of its own to the kernel.
+void after_fork_in_child() noexcept;
+
+// For tests: pools made while this is on behave as on a kernel without membarrier.
+void pretend_missing(bool missing) noexcept;
+
+}  // namespace asymmetric_fence
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

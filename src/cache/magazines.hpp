@@ -1,0 +1,123 @@
+// Magazines out of use: lists of them, and the shared stock of empties of one size class.
+//
+// Why a shared stock: the freeing thread fills magazines and the allocating thread empties them. Kept with the emptier,
+// empties would pile up there while the filler makes new ones without end; so all but a spare flow back through here.
+//
+// Invariants:
+//  1. A magazine has one holder: a local (loaded or spare), a chain, a list, or one thread's stack frame.
+//  2. The stock holds empties of one capacity. What it holds when a tick is done may go (src/magazine_slabs.hpp).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <utility>
+
+#include "base/spin_lock.hpp"
+#include "cache/magazine_slabs.hpp"
+
+#include <tidepool/detail/config.hpp>
+#include <tidepool/detail/fast_path.hpp>
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+inline bool is_real(const magazine* m) noexcept { return m != &no_magazine; }
+
+// A stack of magazines. One thread at a time.
+class magazine_list {
+public:
+    void push(magazine* m) noexcept {
+        m->next = first_;
+        first_ = m;
+    }
+    magazine* pop() noexcept {
+        magazine* m = first_;
+        if (m) first_ = m->next;
+        return m;
+    }
+    bool empty() const noexcept { return !first_; }
+    template <class Look>
+    void for_each(Look look) const noexcept {
+        for (const magazine* m = first_; m; m = m->next) look(*m);
+    }
+    // All of them, linked by `next`.
+    magazine* take_all() noexcept { return std::exchange(first_, nullptr); }
+
+private:
+    magazine* first_ = nullptr;
+};
+
+// A stack of magazines for all threads. O(1) under a lock that is held for a few instructions.
+class shared_magazine_list {
+public:
+    void push(magazine* m) noexcept {
+        std::scoped_lock hold(lock_);
+        list_.push(m);
+        some_.store(true, std::memory_order_relaxed);
+    }
+    magazine* pop() noexcept {
+        std::scoped_lock hold(lock_);
+        magazine* m = list_.pop();
+        some_.store(!list_.empty(), std::memory_order_relaxed);
+        return m;
+    }
+    magazine* take_all() noexcept {
+        std::scoped_lock hold(lock_);
+        some_.store(false, std::memory_order_relaxed);
+        return list_.take_all();
+    }
+    // Around a fork, by the forking thread.
+    void before_fork() noexcept { lock_.lock(); }
+    void after_fork() noexcept { lock_.unlock(); }
+    // Between these two.
+    template <class Look>
+    void for_each(Look look) const noexcept {
+        list_.for_each(look);
+    }
+    // Relaxed: a hint. Whoever must not miss one calls pop().
+    bool seems_empty() const noexcept { return !some_.load(std::memory_order_relaxed); }
+
+private:
+    spin_lock lock_;
+    magazine_list list_;             // under lock_
+    std::atomic<bool> some_{false};  // written under lock_, read anywhere
+};
+
+class magazine_stock {
+public:
+    void set_up(std::uint32_t size_class, std::uint32_t capacity) noexcept {
+        size_class_ = size_class;
+        capacity_ = capacity;
+    }
+
+    // An empty magazine, or null when there is no memory for a new one. Any thread.
+    magazine* take(magazine_slabs& slabs) noexcept {
+        if (!empties_.seems_empty())
+            if (magazine* m = empties_.pop()) return m;
+        return slabs.make(size_class_, capacity_);
+    }
+
+    // All empties there are, linked by `next`. Any thread.
+    magazine* take_all() noexcept { return empties_.seems_empty() ? nullptr : empties_.take_all(); }
+
+    // Needs: `m` is empty and came from here. Any thread.
+    void put(magazine* m) noexcept { empties_.push(m); }
+
+    std::uint32_t capacity() const noexcept { return capacity_; }
+
+    // Around a fork, by the forking thread.
+    void before_fork() noexcept { empties_.before_fork(); }
+    void after_fork() noexcept { empties_.after_fork(); }
+
+private:
+    std::uint32_t size_class_ = 0;  // fixed after set_up()
+    std::uint32_t capacity_ = 0;    // fixed after set_up()
+    shared_magazine_list empties_;
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

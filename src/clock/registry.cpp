@@ -1,0 +1,237 @@
+#include "clock/registry.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <limits>
+#include <mutex>
+
+#include "base/asymmetric_fence.hpp"
+#include "base/immortal.hpp"
+#include "base/sleeping_lock.hpp"
+#include "base/spin_lock.hpp"
+#include "base/thread_slots.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+namespace {
+
+// How long a round of turns among those who are due may take, one a look. Who looks that seldom ticks all of them at
+// once.
+constexpr std::chrono::nanoseconds turns_max = std::chrono::milliseconds(500);
+
+}  // namespace
+
+struct registry_state {
+    using time = std::chrono::nanoseconds;
+
+    // One for looks at all, one for looks at the leaves.
+    struct looks {
+        // When to look at the registrants again. Relaxed: a stale value makes a look early or late by one exchange.
+        std::atomic<time::rep> earliest{time::max().count()};
+        // Whether the last look has left somebody who is due to the next. Relaxed: as `earliest`.
+        std::atomic<bool> unfinished{false};
+        // Under `ticking`.
+        std::uint64_t last = 0;    // who was ticked last
+        time since = time::max();  // when the round of turns began that is under way
+    };
+
+    sleeping_lock making;  // see registry::making()
+    sleeping_lock lock;    // guards what follows, but for the last three lines
+    registrant* first = nullptr;
+    registrant* last = nullptr;
+    std::uint64_t ids = 0;
+    std::uint64_t indices = 1 | 2;  // taken places: no_index, and the default pool's
+    spin_lock ticking;              // held by tick_due() from end to end; only ever tried
+    looks at_all, at_heartbeat_safe;
+    bool forked = false;  // written while there is one thread
+
+    void thread_exits(thread_slot& slot) noexcept {
+        std::scoped_lock hold(lock);
+        for (registrant* r = first; r; r = r->next_) r->thread_exits(slot);
+    }
+
+    void join(registrant& r) noexcept {
+        r.id_ = ++ids;
+        r.previous_ = last;
+        (last ? last->next_ : first) = &r;
+        last = &r;
+        look_at(at_all.earliest, r.due());
+        if (r.heartbeat_safe()) look_at(at_heartbeat_safe.earliest, r.due());
+    }
+
+    // Under the lock: not later than `due`.
+    static void look_at(std::atomic<time::rep>& earliest_of, time due) noexcept {
+        if (due.count() < earliest_of.load(std::memory_order_relaxed))
+            earliest_of.store(due.count(), std::memory_order_relaxed);
+    }
+
+    void leave(registrant& r) noexcept {
+        (r.previous_ ? r.previous_->next_ : first) = r.next_;
+        (r.next_ ? r.next_->previous_ : last) = r.previous_;
+    }
+
+    bool visited(const registrant& r) noexcept {
+        std::scoped_lock hold(lock);
+        return r.visits_ != 0;
+    }
+
+    // Calls visit(r) for each whose id is above `seen` and at most `most`, without the lock, with `r` kept from leaving
+    // meanwhile, until it says false. Then false, too.
+    template <class Visit>
+    bool for_each(Visit visit, std::uint64_t seen = 0,
+                  std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) noexcept {
+        for (;;) {
+            registrant* r;
+            {
+                std::scoped_lock hold(lock);
+                for (r = first; r && r->id_ <= seen;) r = r->next_;
+                if (!r || r->id_ > most) return true;
+                seen = r->id_;
+                ++r->visits_;
+            }
+            const bool go_on = visit(*r);
+            std::scoped_lock hold(lock);
+            --r->visits_;
+            if (!go_on) return false;
+        }
+    }
+
+    // Under `ticking`. Ticks the next of those who are due, in turn, and looks whether there is another; all of them
+    // where that goes on for too long. `worked`: somebody had something to do. True where another one is left.
+    bool take_turn(looks& of, bool heartbeat_safe_only, time now, bool& worked) noexcept {
+        const bool in_turn = of.since == time::max() || now - of.since < turns_max;
+        auto next = time::max();
+        std::uint64_t ticked = of.last;
+        const auto visit = [&](registrant& r) noexcept {
+            if (heartbeat_safe_only && !r.heartbeat_safe()) return true;
+            if (r.due() <= now) {
+                if (worked && in_turn) return false;
+                if (r.tick_if_due(now)) {
+                    worked = true;
+                    ticked = r.id_;
+                }
+            }
+            next = std::min(next, r.due());
+            return true;
+        };
+        const std::uint64_t start = of.last;
+        const bool left = !(for_each(visit, start) && for_each(visit, 0, start));
+        of.last = ticked;
+        if (!left)
+            of.since = time::max();
+        else if (of.since == time::max() || ticked <= start)
+            of.since = now;
+        std::scoped_lock hold(lock);
+        look_at(of.earliest, left ? time::min() : next);
+        return left;
+    }
+
+    void before_fork() noexcept {
+        making.lock();
+        lock.lock();
+        for (registrant* r = first; r; r = r->next_) r->before_fork();
+        thread_slots::before_fork();
+    }
+    void after_fork_in_parent() noexcept {
+        thread_slots::after_fork_in_parent();
+        for (registrant* r = first; r; r = r->next_) r->after_fork_in_parent();
+        lock.unlock();
+        making.unlock();
+    }
+    // The other threads are gone, and with them their visits.
+    void after_fork_in_child() noexcept {
+        asymmetric_fence::after_fork_in_child();
+        thread_slots::after_fork_in_child();
+        ticking.unlock();  // one of them may have been at it
+        at_all.earliest.store(time::min().count(), std::memory_order_relaxed);
+        at_heartbeat_safe.earliest.store(time::min().count(), std::memory_order_relaxed);
+        for (registrant* r = first; r; r = r->next_) {
+            r->visits_ = 0;
+            r->after_fork_in_child();
+        }
+        forked = true;
+        lock.unlock();
+        making.unlock();
+    }
+};
+
+namespace {
+
+// Pools may live longer than static destructors run.
+constinit immortal<registry_state> the_registry;
+
+registry_state& state() noexcept { return the_registry.it; }
+
+}  // namespace
+
+namespace registry {
+
+std::uint32_t join(registrant& r, std::uint32_t wanted) noexcept {
+    registry_state& all = state();
+    thread_slots::on_exit([](thread_slot& slot) { state().thread_exits(slot); });
+    std::scoped_lock hold(all.lock);
+    all.join(r);
+    if (wanted != no_index) return wanted;
+    const auto index = static_cast<std::uint32_t>(std::countr_one(all.indices));
+    if (index >= direct_pools) return no_index;
+    all.indices |= std::uint64_t{1} << index;
+    return index;
+}
+
+void leave(registrant& r, std::uint32_t index) noexcept {
+    registry_state& all = state();
+    {
+        std::scoped_lock hold(all.lock);
+        all.leave(r);
+    }
+    for (unsigned round = 0; all.visited(r); ++round) wait_politely(round);
+    if (index == no_index) return;
+    std::scoped_lock hold(all.lock);
+    thread_slots::forget(index);  // before the place can be taken again
+    all.indices &= ~(std::uint64_t{1} << index);
+}
+
+void before_fork() noexcept { state().before_fork(); }
+void after_fork_in_parent() noexcept { state().after_fork_in_parent(); }
+void after_fork_in_child() noexcept { state().after_fork_in_child(); }
+bool forked() noexcept { return state().forked; }
+sleeping_lock& making() noexcept { return state().making; }
+
+void tick_all() noexcept {
+    state().for_each([](registrant& r) noexcept {
+        r.tick_now();
+        return true;
+    });
+}
+
+bool tick_due(std::chrono::nanoseconds now, which those) noexcept {
+    registry_state& all = state();
+    registry_state::looks& of = those == which::all ? all.at_all : all.at_heartbeat_safe;
+    if (now.count() < of.earliest.load(std::memory_order_relaxed)) return false;
+    if (!all.ticking.try_lock()) return false;
+    // Whoever joins from here on lowers it again.
+    of.earliest.store(registry_state::time::max().count(), std::memory_order_relaxed);
+    bool worked = false;
+    const bool left = all.take_turn(of, those == which::heartbeat_safe, now, worked);
+    of.unfinished.store(left, std::memory_order_relaxed);
+    all.ticking.unlock();
+    return worked;
+}
+
+bool tick_unfinished() noexcept { return state().at_all.unfinished.load(std::memory_order_relaxed); }
+
+void reclaim(const void* allocator, reclaim_depth how) noexcept {
+    state().for_each([&](registrant& r) noexcept {
+        r.reclaim(allocator, how);
+        return true;
+    });
+}
+
+}  // namespace registry
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,0 +1,98 @@
+// All pools of the process: what a process-wide tick visits, and who hears of a thread's exit. Any thread.
+//
+// Invariants:
+//  1. A registrant is in the list from join() to leave(), and leave() returns only when no visit of it is under way.
+//  2. No lock that anyone waits for is held while a registrant ticks, so a tick may call upstreams, and those may make
+//  and
+//     end pools.
+//  3. Registrants are visited in the order in which they joined, by ever rising ids: one that leaves or joins meanwhile
+//     makes nobody be visited twice or passed over.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "base/sleeping_lock.hpp"
+
+#include <tidepool/detail/config.hpp>
+#include <tidepool/detail/fast_path.hpp>
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+// How much idle memory a registrant gives up for others: what a tick takes, or all.
+enum class reclaim_depth { tick, trim };
+
+class registrant {
+public:
+    // Ticks where a tick is due, or goes on with one that left something to do. True where it did either.
+    virtual bool tick_if_due(std::chrono::nanoseconds now) noexcept = 0;
+    virtual void tick_now() noexcept = 0;
+    // When tick_if_due() will have something to do; the past while there is.
+    virtual std::chrono::nanoseconds due() const noexcept = 0;
+    // Whether it may be ticked in the midst of anybody's allocation. Fixed.
+    virtual bool heartbeat_safe() const noexcept = 0;
+    // Somebody lacks memory that `allocator` could give, if this got it there: gives idle memory back to it.
+    virtual void reclaim(const void* allocator, reclaim_depth how) noexcept = 0;
+    // The calling thread exits and gives up this slot. Called under the registry's lock: must not call an upstream.
+    virtual void thread_exits(thread_slot& slot) noexcept = 0;
+    // Around a fork, by the forking thread, under the registry's lock: takes every lock there is, and gives it back.
+    virtual void before_fork() noexcept {}
+    virtual void after_fork_in_parent() noexcept {}
+    // No other thread exists here. What their parts hold is to be had by all.
+    virtual void after_fork_in_child() noexcept {}
+
+protected:
+    ~registrant() = default;
+
+private:
+    friend struct registry_state;
+    registrant* next_ = nullptr;      // under the registry's lock
+    registrant* previous_ = nullptr;  // under the registry's lock
+    std::uint64_t id_ = 0;            // fixed by join()
+    std::uint32_t visits_ = 0;        // under the registry's lock; visits under way
+};
+
+namespace registry {
+
+// The place in thread_slot::locals that is kept for `r`: `wanted` where it is given and free, else any free one, else
+// no_index.
+std::uint32_t join(registrant& r, std::uint32_t wanted = no_index) noexcept;
+// Waits for visits under way. `index` as join() gave it.
+void leave(registrant& r, std::uint32_t index) noexcept;
+
+// Around every fork, by the forking thread: the child's pools are whole, and what other threads had cached is to be had
+// there. A fork that is not announced leaves the child with locks that nobody will open.
+void before_fork() noexcept;
+void after_fork_in_parent() noexcept;
+void after_fork_in_child() noexcept;
+// Whether this process is such a child.
+bool forked() noexcept;
+
+// Held while the process makes a pool that it has one of: a fork waits for it, so no child finds that pool half made.
+// Taken before any other lock.
+sleeping_lock& making() noexcept;
+
+void tick_all() noexcept;
+
+enum class which { all, heartbeat_safe };
+
+// Ticks a registrant, or a leaf, whose tick is due: of several who are, the next in turn, and the next call another,
+// lest the one thread that comes by be held up by all of them. All at once where a round of that takes half a second.
+// One relaxed load and a comparison when none is due. Returns at once where another call is at it, be it one further up
+// this thread's stack: so a tick's own upstream calls do not recurse. True where there was something to do: call again,
+// and some time there is not.
+bool tick_due(std::chrono::nanoseconds now, which those = which::all) noexcept;
+
+// Whether the last call has left one who was due to the next: worth a call sooner than as a rule. One relaxed load.
+bool tick_unfinished() noexcept;
+
+// Asks every registrant for relief.
+void reclaim(const void* allocator, reclaim_depth how) noexcept;
+
+}  // namespace registry
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,0 +1,157 @@
+// From a user's options to a pool: what is clamped, what is refused, and in which words.
+#include <pthread.h>
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <limits>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+#include "base/made_once.hpp"
+#include "clock/registry.hpp"
+#include "pool/pool.hpp"
+
+#include <tidepool/detail/engine.hpp>
+#include <tidepool/detail/size_classes.hpp>
+#include <tidepool/options.hpp>
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+namespace {
+
+constexpr std::size_t magazine_blocks_max = magazine::capacity_max;
+constexpr std::size_t magazine_bytes_limit = std::size_t{16} << 20;
+constexpr std::size_t private_bytes_max = std::size_t{4} << 20;
+constexpr std::size_t block_bytes_limit = std::size_t{1} << 20;
+constexpr std::chrono::milliseconds decay_interval_limit = std::chrono::hours(24);
+
+[[noreturn]] void refuse(const char* option, const std::string& value, const std::string& allowed) {
+    throw std::invalid_argument(std::string("tidepool: ") + option + " = " + value + ": allowed is " + allowed);
+}
+
+void require(const char* option, std::size_t value, std::size_t least, std::size_t most) {
+    if (value < least || value > most)
+        refuse(option, std::to_string(value), std::to_string(least) + " to " + std::to_string(most));
+}
+
+void require_interval(std::chrono::milliseconds interval) {
+    if (interval < std::chrono::milliseconds::zero() || interval > decay_interval_limit)
+        refuse("decay_interval", std::to_string(interval.count()) + " ms",
+               "0 to " + std::to_string(decay_interval_limit.count()) + " ms");
+}
+
+// Checks what block pools have in common, and puts the values in effect in place of hints.
+pool_plan plan_for(pool_options& options, block_sizes sizes) {
+    if (options.max_blocks_per_chunk == 0) options.max_blocks_per_chunk = magazine_blocks_max;
+    options.max_blocks_per_chunk = std::min(options.max_blocks_per_chunk, magazine_blocks_max);
+    require("magazine_bytes_max", options.magazine_bytes_max, 1, magazine_bytes_limit);
+    require_interval(options.decay_interval);
+    if (options.source != block_source::spans && options.source != block_source::direct)
+        refuse("source", std::to_string(static_cast<int>(options.source)), "spans or direct");
+    return {.sizes = sizes,
+            .blocks_per_magazine_max = options.max_blocks_per_chunk,
+            .magazine_bytes_max = options.magazine_bytes_max,
+            .local_bytes_max = options.local_bytes_max,
+            .decay_interval = options.decay_interval,
+            .private_bytes_max = private_bytes_max};
+}
+
+pool_plan plan_for_classes(pool_options& options) {
+    std::size_t& largest = options.largest_required_pool_block;
+    if (largest == 0) largest = pooled_bytes_max;
+    const std::uint32_t last = size_class_computed(std::min(largest, pooled_bytes_max));
+    largest = size_class_bytes(last);
+    return plan_for(options, {.count = last + 1});
+}
+
+// Once a process. A child whose making of this was cut short may have inherited the handlers: then they have run.
+void listen_to_forks() {
+    constexpr auto listen = [] {
+        if (registry::forked()) return 0;
+        return ::pthread_atfork(registry::before_fork, registry::after_fork_in_parent, registry::after_fork_in_child);
+    };
+    if (made_once<listen>() != 0) throw std::bad_alloc();
+}
+
+pool_ptr make(const pool_plan& plan, block_source source, const upstream& from) {
+    listen_to_forks();
+    if (source == block_source::direct) return pool_ptr(new pool(plan, from, pool::from_direct{}));
+    return pool_ptr(new pool(plan, from, pool::from_spans{}));
+}
+
+}  // namespace
+
+making_default_pool::making_default_pool() {
+    listen_to_forks();
+    registry::making().lock();
+}
+
+making_default_pool::~making_default_pool() { registry::making().unlock(); }
+
+void pool_deleter::operator()(pool* engine) const noexcept { delete engine; }
+
+pool_ptr make_pool(pool_options& options, const upstream& from) {
+    return make(plan_for_classes(options), options.source, from);
+}
+
+pool_ptr make_default_pool(pool_options& options, const upstream& from) {
+    pool_plan plan = plan_for_classes(options);
+    plan.index_wanted = default_index;
+    return make(plan, options.source, from);
+}
+
+pool_ptr make_block_pool(std::size_t& block_bytes, std::size_t alignment, pool_options& options, const upstream& from) {
+    require("block_bytes", block_bytes, 1, block_bytes_limit);
+    if (!std::has_single_bit(alignment) || alignment > pooled_alignment_max)
+        refuse("alignment", std::to_string(alignment), "a power of two, 1 to " + std::to_string(pooled_alignment_max));
+    const std::size_t step = std::max(alignment, granule);
+    block_bytes = (block_bytes + step - 1) & ~(step - 1);
+    if (options.source == block_source::direct) {
+        // What the upstream would give in any case, where it tells.
+        const std::size_t usable = from.good_size(block_bytes) & ~(step - 1);
+        if (usable > block_bytes && usable <= block_bytes_limit) block_bytes = usable;
+    }
+    options.largest_required_pool_block = block_bytes;
+    return make(plan_for(options, {.count = 1, .only = block_bytes}), options.source, from);
+}
+
+pool_ptr make_object_pool(std::size_t object_bytes, object_pool_options& options, object_disposer disposer) {
+    require("magazine_capacity", options.magazine_capacity, 1, magazine_blocks_max);
+    require_interval(options.decay_interval);
+    constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+    const bool unbounded = options.local_objects_max > most / object_bytes;
+    const pool_plan plan{.sizes = {.count = 1, .only = object_bytes},
+                         .blocks_per_magazine_max = options.magazine_capacity,
+                         .magazine_bytes_max = options.magazine_capacity * object_bytes,
+                         .local_bytes_max = unbounded ? most : options.local_objects_max * object_bytes,
+                         .decay_interval = options.decay_interval};
+    listen_to_forks();
+    return pool_ptr(new pool(plan, disposer));
+}
+
+std::uint32_t pool_index(const pool& engine) noexcept { return engine.index(); }
+std::uint32_t pool_class_count(const pool& engine) noexcept { return engine.class_count(); }
+
+void tick(pool& engine) noexcept { engine.tick_now(); }
+std::size_t trim(pool& engine, std::size_t keep_bytes) noexcept { return engine.trim_and_purge(keep_bytes); }
+tidepool::stats snapshot(pool& engine) noexcept { return engine.snapshot(); }
+void release(pool& engine) noexcept { engine.release(); }
+
+void* allocate_large(pool& engine, std::size_t bytes, std::size_t alignment) noexcept {
+    return engine.allocate_large(bytes, alignment);
+}
+void deallocate_large(pool& engine, void* p, std::size_t bytes, std::size_t alignment) noexcept {
+    engine.deallocate_large(p, bytes, alignment);
+}
+
+void note_created(pool& engine, void* object) noexcept { engine.created(object); }
+void note_destroyed(pool& engine, void* object) noexcept { engine.destroyed(object); }
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,0 +1,106 @@
+#include <tidepool/pool_resource.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <limits>
+#include <new>
+
+#include <tidepool/detail/fast_path.hpp>
+#include <tidepool/detail/size_classes.hpp>
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+
+namespace {
+
+pool_options from_standard(const std::pmr::pool_options& given) {
+    pool_options options;
+    options.max_blocks_per_chunk = given.max_blocks_per_chunk;
+    options.largest_required_pool_block = given.largest_required_pool_block;
+    return options;
+}
+
+// No object is larger, and the upstreams' arithmetic stays clear of overflow.
+constexpr auto bytes_max = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+
+}  // namespace
+
+pool_resource::pool_resource() : pool_resource(pool_options{}) {}
+pool_resource::pool_resource(tidepool::upstream from) : pool_resource(pool_options{}, from) {}
+pool_resource::pool_resource(const pool_options& options) : pool_resource(options, pages_upstream()) {}
+pool_resource::pool_resource(const std::pmr::pool_options& options) : pool_resource(from_standard(options)) {}
+pool_resource::pool_resource(const std::pmr::pool_options& options, tidepool::upstream from)
+    : pool_resource(from_standard(options), from) {}
+pool_resource::pool_resource(const pool_options& options, tidepool::upstream from)
+    : pool_resource(options, from, detail::make_pool) {}
+
+pool_resource::pool_resource(const pool_options& options, tidepool::upstream from, maker make)
+    : options_(options),
+      upstream_(from),
+      engine_(make(options_, upstream_)),
+      index_(detail::pool_index(*engine_)),
+      class_count_(detail::pool_class_count(*engine_)) {}
+
+pool_resource::~pool_resource() = default;
+
+void pool_resource::release() noexcept { detail::release(*engine_); }
+std::size_t pool_resource::trim(std::size_t keep_bytes) noexcept { return detail::trim(*engine_, keep_bytes); }
+void pool_resource::tick() noexcept { detail::tick(*engine_); }
+tidepool::stats pool_resource::stats() const noexcept { return detail::snapshot(*engine_); }
+
+void* pool_resource::do_allocate(std::size_t bytes, std::size_t alignment) {
+    if (alignment > detail::granule || bytes > detail::pooled_bytes_max) [[unlikely]]
+        return allocate_missed(bytes, alignment);
+    return detail::take_or(index_, detail::size_class_looked_up(bytes),
+                           [&] { return allocate_missed(bytes, alignment); });
+}
+
+void pool_resource::do_deallocate(void* p, std::size_t bytes, std::size_t alignment) {
+    if (!p) [[unlikely]]
+        return;
+    if (alignment > detail::granule || bytes > detail::pooled_bytes_max) [[unlikely]]
+        return deallocate_missed(p, bytes, alignment);
+    detail::give_or(index_, detail::size_class_looked_up(bytes), p, [&] { deallocate_missed(p, bytes, alignment); });
+}
+
+void* pool_resource::allocate_missed(std::size_t bytes, std::size_t alignment) {
+    return allocate_class(detail::size_class_of(bytes, alignment), bytes, alignment);
+}
+
+void pool_resource::deallocate_missed(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+    deallocate_class(detail::size_class_of(bytes, alignment), p, bytes, alignment);
+}
+
+void* pool_resource::allocate_class(std::uint32_t size_class, std::size_t bytes, std::size_t alignment) {
+    void* p = nullptr;
+    if (size_class < class_count_) [[likely]]
+        p = detail::allocate(*engine_, index_, size_class);
+    else if (bytes <= bytes_max)
+        p = detail::allocate_large(*engine_, bytes, alignment);
+    if (!p) [[unlikely]]
+        throw std::bad_alloc();
+    return p;
+}
+
+void pool_resource::deallocate_class(std::uint32_t size_class, void* p, std::size_t bytes,
+                                     std::size_t alignment) noexcept {
+    if (size_class < class_count_) [[likely]]
+        detail::deallocate(*engine_, index_, size_class, p);
+    else
+        detail::deallocate_large(*engine_, p, bytes, alignment);
+}
+
+pool_resource& default_pool() {
+    alignas(pool_resource) static constinit std::byte place[sizeof(pool_resource)]{};
+    static constinit std::atomic<pool_resource*> only{nullptr};
+    if (pool_resource* made = only.load(std::memory_order_acquire)) [[likely]]  // partner: the store below
+        return *made;
+    const detail::making_default_pool alone;
+    if (!only.load(std::memory_order_relaxed))  // relaxed: stored by whoever was here before us
+        only.store(::new (place) pool_resource(pool_options{}, pages_upstream(), detail::make_default_pool),
+                   std::memory_order_release);
+    return *only.load(std::memory_order_relaxed);
+}
+
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,0 +1,213 @@
+// Spans that are wholly home and wait for whoever wants one next, of whatever size class: a program that swings around
+// a size need not go to the upstream, and to fresh pages, each time. Any thread; the lock is not held across a call to
+// the upstream.
+//
+// Aging: what lay here for a whole tick without being needed is due to leave with it. As the newest is taken first,
+// that is the fewest that lay here at any moment since the tick before, and it is the oldest of them. A span whose last
+// blocks decayed is old already: it is due at once. What is due leaves a few at a time, because unmapping takes a
+// while.
+//
+// Invariants, for each size of span, under the lock:
+//  1. `count` spans are linked from `newest` to `oldest`.
+//  2. least <= count, and due <= count.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+#include "base/arena.hpp"
+#include "base/pages.hpp"
+#include "base/poison.hpp"
+#include "base/spin_lock.hpp"
+#include "source/page_map.hpp"
+#include "source/source.hpp"
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+class idle_spans {
+public:
+    // Keeps `bytes_max` at most.
+    idle_spans(metered_upstream& from, arena& records, std::size_t bytes_max) noexcept
+        : upstream_(from), records_(records), bytes_max_(bytes_max) {}
+
+    // A span of this size: the newest idle one, else the upstream's. Null when there is no memory. `eager`: it will be
+    // used to its end soon, so its pages are asked for together instead of one fault after the other.
+    void* take(std::size_t bytes, bool eager) noexcept {
+        {
+            std::scoped_lock hold(lock_);
+            size_list& s = list_of(bytes);
+            if (record* found = s.newest) {
+                void* base = found->base;
+                unlink(s, found);
+                s.least = std::min(s.least, s.count);
+                set_expired(s, std::min(s.expired, s.count));
+                return base;
+            }
+        }
+        void* fresh = upstream_.allocate(bytes, page_map::page);
+        if (fresh && eager) populate_pages(fresh, bytes);
+        return fresh;
+    }
+
+    // Keeps a span for the next who wants one, where there is room.
+    void keep(void* base, std::size_t bytes) noexcept {
+        {
+            std::scoped_lock hold(lock_);
+            if (this->bytes() + bytes <= bytes_max_ && link(base, bytes, false)) return;
+        }
+        return_span(base, bytes);
+    }
+
+    // Keeps a span until give_due() comes to it.
+    void keep_expired(void* base, std::size_t bytes) noexcept {
+        {
+            std::scoped_lock hold(lock_);
+            if (link(base, bytes, true)) return;
+        }
+        return_span(base, bytes);
+    }
+
+    // The memory shall leave the process, whatever the upstream does with it.
+    void return_span(void* base, std::size_t bytes) noexcept {
+        unpoison(base, bytes);
+        upstream_.release(base, bytes, page_map::page);
+    }
+
+    // A tick: marks what is due to leave.
+    void age() noexcept {
+        std::scoped_lock hold(lock_);
+        for (size_list& s : lists_) {
+            set_expired(s, s.least);
+            s.least = s.count;
+        }
+    }
+
+    // Gives back up to `spans_max` of those that are due. Returns the bytes.
+    std::size_t return_expired(std::size_t spans_max) noexcept {
+        std::size_t gone = 0;
+        for (size_list& s : lists_)
+            for (; spans_max > 0; --spans_max) {
+                const std::size_t bytes = return_oldest(s, [&] { return s.expired > 0; });
+                if (bytes == 0) break;
+                gone += bytes;
+            }
+        return gone;
+    }
+
+    // Gives back, the oldest first, until no more than `keep_bytes` are left. Returns the bytes.
+    std::size_t shrink(std::size_t keep_bytes) noexcept {
+        std::size_t gone = 0;
+        for (size_list& s : lists_)
+            while (const std::size_t bytes = return_oldest(s, [&] { return this->bytes() > keep_bytes; }))
+                gone += bytes;
+        return gone;
+    }
+
+    // Relaxed: sums.
+    std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+    std::size_t expired() const noexcept { return expired_.load(std::memory_order_relaxed); }
+
+    // Around a fork, by the forking thread.
+    void before_fork() noexcept { lock_.lock(); }
+    void after_fork() noexcept { lock_.unlock(); }
+
+private:
+    struct record {
+        void* base;
+        record* newer;
+        record* older;
+    };
+    struct size_list {
+        std::size_t span_bytes = 0;  // 0: not in use yet
+        record* newest = nullptr;
+        record* oldest = nullptr;
+        std::size_t count = 0;
+        std::size_t least = 0;    // the fewest since the last tick
+        std::size_t expired = 0;  // of the oldest: leave with the last tick
+    };
+
+    // Spans have one of three sizes, or one of their own in a pool of one class of large blocks.
+    size_list& list_of(std::size_t bytes) noexcept {
+        size_list* s = lists_.data();
+        while (s->span_bytes != bytes && s->span_bytes != 0) ++s;
+        if (s->span_bytes == 0) s->span_bytes = bytes;  // once: it is read without the lock, too
+        return *s;
+    }
+
+    // Gives the oldest back where wanted() says so, under the lock. Returns its bytes, 0 where there was none.
+    template <class Wanted>
+    std::size_t return_oldest(size_list& s, Wanted wanted) noexcept {
+        void* base;
+        std::size_t bytes;
+        {
+            std::scoped_lock hold(lock_);
+            if (!s.oldest || !wanted()) return 0;
+            base = s.oldest->base;
+            bytes = s.span_bytes;
+            unlink(s, s.oldest);
+            s.least = std::min(s.least, s.count);
+            if (s.expired > 0) set_expired(s, s.expired - 1);
+        }
+        return_span(base, bytes);
+        return bytes;
+    }
+
+    void set_expired(size_list& s, std::size_t expired) noexcept {
+        expired_.fetch_add(expired - s.expired, std::memory_order_relaxed);
+        s.expired = expired;
+    }
+
+    // As the newest, or, where it is stale, as the oldest and due. False when there is no memory for its record.
+    bool link(void* base, std::size_t bytes, bool stale) noexcept {
+        record* r = unused_record();
+        if (!r) return false;
+        size_list& s = list_of(bytes);
+        *r = {base, stale ? s.oldest : nullptr, stale ? nullptr : s.newest};
+        (r->newer ? r->newer->older : s.newest) = r;
+        (r->older ? r->older->newer : s.oldest) = r;
+        ++s.count;
+        bytes_.fetch_add(bytes, std::memory_order_relaxed);
+        if (stale) {
+            ++s.least;
+            set_expired(s, s.expired + 1);
+        }
+        return true;
+    }
+
+    void unlink(size_list& s, record* r) noexcept {
+        (r->newer ? r->newer->older : s.newest) = r->older;
+        (r->older ? r->older->newer : s.oldest) = r->newer;
+        --s.count;
+        bytes_.fetch_sub(s.span_bytes, std::memory_order_relaxed);
+        r->older = unused_;
+        unused_ = r;
+    }
+
+    record* unused_record() noexcept {
+        if (!unused_) return records_.make<record>(0);
+        record* r = unused_;
+        unused_ = r->older;
+        return r;
+    }
+
+    metered_upstream& upstream_;
+    arena& records_;
+    const std::size_t bytes_max_;
+    spin_lock lock_;  // guards all below but the sums
+    std::array<size_list, 3> lists_{};
+    record* unused_ = nullptr;  // linked by `older`
+    std::atomic<std::size_t> bytes_{0};
+    std::atomic<std::size_t> expired_{0};  // spans
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

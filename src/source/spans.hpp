@@ -1,0 +1,125 @@
+// Spans: aligned pieces of upstream memory, each carved into blocks of one size class. A span whose blocks are all home
+// waits among the idle ones (src/idle_spans.hpp) or goes back to the upstream. The blocks themselves are never written
+// to: what is home is noted beside them.
+//
+// Any thread; each size class has a lock of its own, which is not held across a call to the upstream.
+//
+// Invariants, for each size class, under its lock:
+//  1. A span's bit i is set exactly if its block i is home; `home` counts the bits. 0 <= home < blocks: a span that
+//     comes to home == blocks is taken out at once.
+//  2. `open` links exactly the spans with home > 0; `all` links every span.
+//  3. Every 64 KiB page of a span, and no other, leads to it in the page map.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/arena.hpp"
+#include "base/spin_lock.hpp"
+#include "source/idle_spans.hpp"
+#include "source/page_map.hpp"
+#include "source/source.hpp"
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+// How a block size is carved.
+struct span_shape {
+    std::size_t span_bytes;
+    std::uint32_t blocks;
+
+    // At least eight blocks, or four of the largest, and at most 1/32 of the span left over at the end where that can
+    // be had within 256 KiB. Spans start at 64 KiB.
+    static constexpr span_shape of(std::size_t block_bytes) noexcept {
+        std::size_t bytes = page_map::page;
+        if (block_bytes > page_map::page / 2) {
+            bytes = (block_bytes * 4 + page_map::page - 1) / page_map::page * page_map::page;
+        } else {
+            while (bytes < page_map::page * 4 && (bytes / block_bytes < 8 || bytes % block_bytes > bytes / 32))
+                bytes *= 2;
+        }
+        return {bytes, static_cast<std::uint32_t>(bytes / block_bytes)};
+    }
+};
+
+class spans;
+
+// Out of the blocks' way, in the pool's records, and of this type for as long as the pool lives: a span that went back
+// is used again for the next one of its class.
+struct span {
+    spans* owner;               // fixed
+    std::uint32_t size_class;   // fixed
+    std::uint32_t free_blocks;  // blocks that are home
+    std::byte* base;            // while it stands for memory
+    span* open_next;
+    span* open_previous;
+    span* all_next;
+    span* all_previous;
+
+    // Bit i % 64 of word i / 64: block i is home.
+    std::uint64_t* bits() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
+};
+
+// What becomes of a block that comes home and lies in no span: null ends the program with a message.
+using foreign_handler = void (*)(void* block) noexcept;
+
+class spans final : public source {
+public:
+    spans(block_sizes sizes, metered_upstream& from, arena& records, std::size_t idle_bytes_max = 0,
+          foreign_handler foreign = nullptr) noexcept
+        : sizes_(sizes), foreign_(foreign), upstream_(from), records_(records), idle_(from, records, idle_bytes_max) {}
+
+    bool set_up() noexcept override;
+    std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept override;
+    void drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept override;
+    std::size_t idle_bytes() const noexcept override { return idle_.bytes(); }
+    void age() noexcept override { idle_.age(); }
+    std::size_t expired() const noexcept override { return idle_.expired(); }
+    std::size_t return_expired(std::size_t most) noexcept override { return idle_.return_expired(most); }
+    std::size_t shrink(std::size_t keep_bytes) noexcept override { return idle_.shrink(keep_bytes); }
+    void before_fork() noexcept override;
+    void after_fork() noexcept override;
+    // Nobody else may be calling.
+    bool release_all() noexcept override;
+
+    // Aborts with a message where an invariant does not hold. Takes the locks.
+    void check() noexcept;
+
+private:
+    struct alignas(apart) span_class {
+        spin_lock lock;  // guards the rest
+        span* open = nullptr;
+        span* all = nullptr;
+        std::atomic<std::size_t> spans{0};  // in `all`; written under the lock
+        span* unused = nullptr;             // records without memory, linked by all_next
+        std::size_t block_bytes = 0;        // fixed
+        span_shape shape{};                 // fixed
+        std::uint64_t reciprocal = 0;       // of block_bytes, times 2^32, rounded up; fixed
+    };
+
+    std::size_t take(span_class& s, void** blocks, std::size_t count) noexcept;
+    span* new_span(span_class& s, std::uint32_t size_class) noexcept;
+    span* unused_record(span_class& s) noexcept;
+    void retire_record(span_class& s, span* record) noexcept;
+    std::size_t mark_free(span_class& s, span& in, std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
+    static bool lies_in(const span_class& s, const span& in, const void* block) noexcept;
+    bool is_foreign(const span_class& s, span*& in, std::uint32_t size_class, const void* block) const noexcept;
+    std::uint32_t number_of(const span_class& s, const span& in, std::uint32_t size_class,
+                            const void* block) const noexcept;
+    void handle_foreign(std::uint32_t size_class, void** blocks, std::size_t count) const noexcept;
+
+    const block_sizes sizes_;
+    const foreign_handler foreign_;
+    metered_upstream& upstream_;
+    arena& records_;
+    idle_spans idle_;
+    span_class* classes_ = nullptr;  // one a class; fixed by set_up()
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

@@ -1,0 +1,132 @@
+// src: base/handshake.hpp: what becomes of a pool where the kernel lacks membarrier. What it is for: fast_path.cpp.
+#include "base/asymmetric_fence.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <thread>
+#include <vector>
+
+#include "counting_upstream.hpp"
+#include "scale.hpp"
+#include "threads.hpp"
+#include "traffic.hpp"
+#include "worker.hpp"
+
+#include <tidepool/pool_resource.hpp>
+
+namespace asymmetric_fence = tidepool::detail::asymmetric_fence;
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// As on a kernel without membarrier, for the pools made in its time.
+struct no_membarrier {
+    no_membarrier() { asymmetric_fence::pretend_missing(true); }
+    ~no_membarrier() { asymmetric_fence::pretend_missing(false); }
+};
+
+tidepool::pool_options ticks_by_hand(tidepool::block_source source) {
+    tidepool::pool_options options;
+    options.decay_interval = 0ms;
+    options.source = source;
+    return options;
+}
+
+constexpr std::array both_sources{tidepool::block_source::spans, tidepool::block_source::direct};
+
+}  // namespace
+
+TEST_CASE("without membarrier nobody is visited") {
+    const bool before = asymmetric_fence::available();
+    {
+        const no_membarrier missing;
+        CHECK_FALSE(asymmetric_fence::available());
+    }
+    CHECK(asymmetric_fence::available() == before);
+}
+
+TEST_CASE("without membarrier ticks and trims under load lose nothing") {
+    const no_membarrier missing;
+    for (const auto source : both_sources) {
+        support::counting_upstream books;
+        {
+            tidepool::pool_resource pool(ticks_by_hand(source), books);
+            std::atomic<bool> over{false};
+            std::thread disturber([&] {
+                while (!over) {
+                    pool.tick();
+                    static_cast<void>(pool.trim(100'000));
+                    static_cast<void>(pool.stats());
+                    std::this_thread::sleep_for(100us);
+                }
+            });
+            std::size_t held_twice = 0;
+            // In a thread of its own: it frees what is left in the end, and what it keeps to itself nobody could take.
+            std::thread([&] {
+                held_twice = support::traffic(
+                    4, support::scaled(200'000), support::mixed_sizes(),
+                    [&](std::size_t bytes) { return pool.allocate(bytes, 8); },
+                    [&](void* block, std::size_t bytes) { pool.deallocate(block, bytes, 8); });
+            }).join();
+            over = true;
+            disturber.join();
+            CHECK(held_twice == 0);
+            // The threads have exited and left their magazines to all.
+            pool.tick();
+            pool.tick();
+            CHECK(books.counted().bytes_live() == 0);
+        }
+        CHECK(books.balanced());
+    }
+}
+
+TEST_CASE("without membarrier a sleeping thread keeps two small magazines a class and no more") {
+    const no_membarrier missing;
+    constexpr std::size_t bytes = 64, blocks = 5000;
+    support::counting_upstream books;
+    {
+        tidepool::pool_resource pool(ticks_by_hand(tidepool::block_source::direct), books);
+        support::worker sleeper;
+        const auto use = [&] {
+            std::vector<void*> taken;
+            for (std::size_t i = 0; i < blocks; ++i) taken.push_back(pool.allocate(bytes, 8));
+            for (void* each : taken) pool.deallocate(each, bytes, 8);
+        };
+        sleeper.run(use);
+        CHECK(books.counted().bytes_live() >= blocks * bytes / 2);
+        pool.tick();
+        pool.tick();
+        CHECK(books.counted().bytes_live() <= 2 * 2048);
+        // When it wakes up it ages what it has by itself.
+        sleeper.run(use);
+        pool.tick();
+        pool.tick();
+        CHECK(books.counted().bytes_live() <= 2 * 2048);
+    }
+    CHECK(books.balanced());
+}
+
+TEST_CASE("without membarrier the stock of an exited thread leaves after two ticks and serves others before") {
+    const no_membarrier missing;
+    for (const auto source : both_sources) {
+        support::counting_upstream books;
+        {
+            tidepool::pool_resource pool(ticks_by_hand(source), books);
+            std::thread([&] {
+                std::vector<void*> taken;
+                for (int i = 0; i < 1000; ++i) taken.push_back(pool.allocate(64, 8));
+                for (void* each : taken) pool.deallocate(each, 64, 8);
+            }).join();
+            CHECK(books.counted().bytes_live() > 0);
+            pool.tick();
+            pool.tick();
+            CHECK(books.counted().bytes_live() == 0);
+        }
+        CHECK(books.balanced());
+    }
+}

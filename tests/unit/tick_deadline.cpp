@@ -1,0 +1,79 @@
+// src: decay.hpp
+#include "clock/tick_deadline.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+
+#include "scale.hpp"
+#include "threads.hpp"
+
+using tidepool::detail::tick_deadline;
+using namespace std::chrono_literals;
+
+TEST_CASE("a tick is due an interval after the pool was made and not before") {
+    tick_deadline policy(1s, 100s);
+    CHECK(policy.due() == 101s);
+    CHECK_FALSE(policy.claim(100s));
+    CHECK_FALSE(policy.claim(101s - 1ns));
+    CHECK(policy.claim(101s));
+    CHECK_FALSE(policy.claim(101s));
+    CHECK(policy.due() == 102s);
+}
+
+TEST_CASE("ticks that were missed are not made up for") {
+    tick_deadline policy(1s, 0s);
+    CHECK(policy.claim(1000s));
+    CHECK_FALSE(policy.claim(1000s));
+    CHECK_FALSE(policy.claim(1001s - 1ns));
+    CHECK(policy.claim(1001s));
+}
+
+TEST_CASE("a clock that goes back makes no tick") {
+    tick_deadline policy(1s, 100s);
+    CHECK(policy.claim(101s));
+    CHECK_FALSE(policy.claim(50s));
+    CHECK_FALSE(policy.claim(101s));
+    CHECK(policy.claim(102s));
+}
+
+TEST_CASE("an interval of zero never makes a tick due") {
+    tick_deadline policy(0s, 5s);
+    CHECK(policy.due() == tick_deadline::never);
+    CHECK_FALSE(policy.claim(5s));
+    CHECK_FALSE(policy.claim(tick_deadline::never - 1ns));
+}
+
+TEST_CASE("the end of time does not overflow") {
+    tick_deadline policy(24h, tick_deadline::never - 1h);
+    CHECK(policy.due() == tick_deadline::never);
+    CHECK_FALSE(policy.claim(tick_deadline::never - 1ns));
+    tick_deadline edge(1h, tick_deadline::never - 1h);
+    CHECK(edge.due() == tick_deadline::never);
+}
+
+TEST_CASE("of all who ask at one time one gets the tick") {
+    constexpr std::size_t askers = 8, steps = support::scaled(20'000);
+    tick_deadline policy(10ns, 0ns);
+    std::atomic<tick_deadline::time::rep> now{0};
+    std::atomic<std::size_t> claimed{0}, early{0};
+    std::atomic<tick_deadline::time::rep> last{0};
+    support::on_threads(askers, [&](std::size_t) {
+        for (std::size_t i = 0; i < steps; ++i) {
+            const tick_deadline::time at{now.fetch_add(1) + 1};
+            const tick_deadline::time due = policy.due();
+            if (!policy.claim(at)) continue;
+            ++claimed;
+            if (at < due) ++early;
+            // Whoever claims later got a later time or asked later: ticks are an interval apart in the times they got.
+            tick_deadline::time::rep before = last.load();
+            while (before < at.count() && !last.compare_exchange_weak(before, at.count())) {
+            }
+        }
+    });
+    CHECK(early == 0);
+    CHECK(claimed > 0);
+    CHECK(claimed <= askers * steps / 10);
+}
