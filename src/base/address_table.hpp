@@ -7,11 +7,12 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
+#include "base/lock_guard.hpp"
+#include "base/lock_order.hpp"
 #include "base/pages.hpp"
 #include "base/spin_lock.hpp"
 
@@ -26,7 +27,8 @@ class address_table {
     static_assert(std::is_trivially_copyable_v<Value>);
 
 public:
-    address_table() noexcept = default;
+    // `rank`: of its lock.
+    constexpr explicit address_table(lock_rank rank) noexcept : lock_(rank) {}
     address_table(const address_table&) = delete;
     address_table& operator=(const address_table&) = delete;
     ~address_table() {
@@ -35,7 +37,7 @@ public:
 
     // Sets the value at p; false when there is no memory. O(1) amortized.
     bool set(const void* p, Value value) noexcept {
-        std::scoped_lock hold(lock_);
+        const lock_guard hold(lock_);
         if (entry* e = find(p)) {
             e->value = value;
             return true;
@@ -47,14 +49,14 @@ public:
     }
 
     std::optional<Value> get(const void* p) noexcept {
-        std::scoped_lock hold(lock_);
+        const lock_guard hold(lock_);
         const entry* e = find(p);
         return e ? std::optional(e->value) : std::nullopt;
     }
 
     // Takes p out and returns its value.
     std::optional<Value> erase(const void* p) noexcept {
-        std::scoped_lock hold(lock_);
+        const lock_guard hold(lock_);
         entry* e = find(p);
         if (!e) return std::nullopt;
         const Value value = e->value;
@@ -67,7 +69,7 @@ public:
     // returns.
     template <class Change>
     auto update(const void* p, Change change) noexcept {
-        std::scoped_lock hold(lock_);
+        const lock_guard hold(lock_);
         entry* e = find(p);
         return change(e ? &e->value : nullptr);
     }
@@ -78,7 +80,7 @@ public:
         entry* entries;
         std::size_t capacity;
         {
-            std::scoped_lock hold(lock_);
+            const lock_guard hold(lock_);
             entries = std::exchange(entries_, nullptr);
             capacity = std::exchange(capacity_, 0);
             count_ = 0;
@@ -89,8 +91,8 @@ public:
     }
 
     // Around a fork, by the forking thread.
-    void before_fork() noexcept { lock_.lock(); }
-    void after_fork() noexcept { lock_.unlock(); }
+    void before_fork() noexcept { lock_.lock_for_fork(); }
+    void after_fork() noexcept { lock_.unlock_after_fork(); }
 
 private:
     struct entry {

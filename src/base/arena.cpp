@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <mutex>
 
+#include "base/lock_guard.hpp"
 #include "base/pages.hpp"
 
 namespace tidepool {
@@ -23,7 +23,7 @@ arena::~arena() {
 }
 
 void* arena::allocate(std::size_t bytes, std::size_t alignment) noexcept {
-    std::scoped_lock hold(lock_);
+    const lock_guard hold(lock_);
     const auto start = [&] { return (used_ + alignment - 1) & ~(alignment - 1); };
     if (!chunks_ || start() + bytes > chunks_->bytes) {
         if (!grow(bytes + alignment)) return nullptr;
@@ -34,7 +34,7 @@ void* arena::allocate(std::size_t bytes, std::size_t alignment) noexcept {
 }
 
 std::size_t arena::bytes() noexcept {
-    std::scoped_lock hold(lock_);
+    const lock_guard hold(lock_);
     return bytes_;
 }
 

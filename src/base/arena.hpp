@@ -10,6 +10,7 @@
 #include <new>
 #include <utility>
 
+#include "base/lock_order.hpp"
 #include "base/spin_lock.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -20,7 +21,8 @@ namespace detail {
 
 class arena {
 public:
-    arena() noexcept = default;
+    // `rank`: of its lock.
+    constexpr explicit arena(lock_rank rank = lock_rank::pool_records) noexcept : lock_(rank) {}
     arena(const arena&) = delete;
     arena& operator=(const arena&) = delete;
     ~arena();
@@ -40,8 +42,8 @@ public:
     std::size_t bytes() noexcept;
 
     // Around a fork, by the forking thread.
-    void before_fork() noexcept { lock_.lock(); }
-    void after_fork() noexcept { lock_.unlock(); }
+    void before_fork() noexcept { lock_.lock_for_fork(); }
+    void after_fork() noexcept { lock_.unlock_after_fork(); }
 
 private:
     struct chunk {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "base/splitmix.hpp"
+
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
@@ -19,14 +21,6 @@ std::uint64_t first_seed() noexcept {
     return (wanted ? std::strtoull(wanted, nullptr, 0) : 1) + threads.fetch_add(1, std::memory_order_relaxed);
 }
 
-// splitmix64.
-std::uint64_t next(std::uint64_t& state) noexcept {
-    std::uint64_t z = state += 0x9E3779B97F4A7C15U;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBU;
-    return z ^ z >> 31;
-}
-
 }  // namespace
 
 void enable_chaos(bool on) noexcept { enabled.store(on, std::memory_order_relaxed); }
@@ -35,7 +29,7 @@ bool roll_dice(unsigned one_in) noexcept {
     if (!enabled.load(std::memory_order_relaxed)) return false;
     thread_local std::uint64_t state = 0;
     if (state == 0) state = first_seed();
-    return next(state) % one_in == 0;
+    return splitmix64(state) % one_in == 0;
 }
 
 }  // namespace detail

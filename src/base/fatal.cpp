@@ -3,25 +3,65 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdarg>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+
+#include "base/assert.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
 
+namespace {
+
+// A line that is cut off where it is full. Allocates nothing.
+class last_line {
+public:
+    void add(const char* format, std::va_list arguments) noexcept {
+        const std::size_t room = text_.size() - 1 - length_;  // for what vsnprintf() ends it with, and we replace
+        const int wanted = std::vsnprintf(text_.data() + length_, room, format, arguments);
+        if (wanted > 0) length_ += std::min(static_cast<std::size_t>(wanted), room - 1);
+    }
+    [[gnu::format(printf, 2, 3)]] void add(const char* format, ...) noexcept {
+        std::va_list arguments;
+        va_start(arguments, format);
+        add(format, arguments);
+        va_end(arguments);
+    }
+    [[noreturn]] void abort() noexcept {
+        text_[length_++] = '\n';
+        [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text_.data(), length_);
+        std::abort();
+    }
+
+private:
+    std::array<char, 256> text_{};
+    std::size_t length_ = 0;
+};
+
+}  // namespace
+
 void fatal(const char* format, ...) noexcept {
-    char line[256] = "tidepool: ";
-    constexpr int prefix = 10, room = static_cast<int>(sizeof line) - prefix - 1;
+    last_line line;
+    line.add("tidepool: ");
     std::va_list arguments;
     va_start(arguments, format);
-    const int wanted = std::vsnprintf(line + prefix, room, format, arguments);
+    line.add(format, arguments);
     va_end(arguments);
-    const int length = prefix + std::clamp(wanted, 0, room - 1);
-    line[length] = '\n';
-    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line, static_cast<std::size_t>(length) + 1);
-    std::abort();
+    line.abort();
+}
+
+void assertion_failed(const char* file, int number, const char* condition, const char* format, ...) noexcept {
+    last_line line;
+    line.add("tidepool: %s:%d: %s: ", file, number, condition);
+    std::va_list arguments;
+    va_start(arguments, format);
+    line.add(format, arguments);
+    va_end(arguments);
+    line.abort();
 }
 
 }  // namespace detail

@@ -12,7 +12,8 @@ template <class T>
 union immortal {
     T it;
 
-    constexpr immortal() noexcept : it() {}
+    template <class... Arguments>
+    constexpr explicit immortal(Arguments... arguments) noexcept : it(arguments...) {}
     constexpr ~immortal() {}
 };
 

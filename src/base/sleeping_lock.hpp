@@ -6,20 +6,37 @@
 
 #include <pthread.h>
 
+#include "base/lock_order.hpp"
+#include "base/thread_safety.hpp"
+
 #include <tidepool/detail/config.hpp>
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
 
-class sleeping_lock {
+class TIDEPOOL_CAPABILITY("mutex") sleeping_lock : lock_order::ranked {
 public:
-    constexpr sleeping_lock() noexcept = default;
+    constexpr explicit sleeping_lock(lock_rank rank) noexcept : ranked(rank) {}
     sleeping_lock(const sleeping_lock&) = delete;
     sleeping_lock& operator=(const sleeping_lock&) = delete;
 
-    void lock() noexcept { ::pthread_mutex_lock(&mutex_); }
-    void unlock() noexcept { ::pthread_mutex_unlock(&mutex_); }
+    void lock() noexcept TIDEPOOL_ACQUIRE() {
+        before_lock();
+        ::pthread_mutex_lock(&mutex_);
+        after_lock();
+    }
+    void unlock() noexcept TIDEPOOL_RELEASE() {
+        before_unlock();
+        ::pthread_mutex_unlock(&mutex_);
+    }
+
+    // Around a fork, by the forking thread: it is released in another function, and in two processes.
+    void lock_for_fork() noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
+        before_lock_for_fork();
+        ::pthread_mutex_lock(&mutex_);
+    }
+    void unlock_after_fork() noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS { ::pthread_mutex_unlock(&mutex_); }
 
 private:
     pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;

@@ -6,11 +6,12 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
-#include <mutex>
 #include <utility>
 
 #include "base/arena.hpp"
 #include "base/immortal.hpp"
+#include "base/lock_guard.hpp"
+#include "base/lock_order.hpp"
 #include "base/signals_blocked.hpp"
 #include "base/sleeping_lock.hpp"
 #include "base/stable_table.hpp"
@@ -49,11 +50,11 @@ namespace {
 
 // Threads outlive static destructors.
 struct table {
-    sleeping_lock lock;                                 // guards all below
+    sleeping_lock lock{lock_rank::thread_slots};        // guards all below
     std::array<std::uint64_t, slots_max / 64> taken{};  // a bit a slot
     std::atomic<std::uint32_t> count{0};                // slots that exist; relaxed: written under the lock, only rises
     stable_table<thread_slot> slots;
-    arena records;
+    arena records{lock_rank::slot_records};
     void (*leave)(thread_slot&) = nullptr;
     pthread_key_t key{};
     bool has_key = false;
@@ -64,7 +65,7 @@ constinit immortal<table> the_table;
 table& slots() noexcept { return the_table.it; }
 
 thread_slot* adopt(table& t) noexcept {
-    std::scoped_lock hold(t.lock);
+    const lock_guard hold(t.lock);
     for (std::uint32_t word = 0; word < t.taken.size(); ++word) {
         if (t.taken[word] == ~std::uint64_t{0}) continue;
         const auto bit = static_cast<std::uint32_t>(std::countr_one(t.taken[word]));
@@ -90,13 +91,13 @@ void release_slot(void* value) noexcept {
     this_thread = &exited;
     const signals_blocked undisturbed;
     if (t.leave) t.leave(slot);
-    std::scoped_lock hold(t.lock);
+    const lock_guard hold(t.lock);
     t.taken[slot.index / 64] &= ~(std::uint64_t{1} << slot.index % 64);
 }
 
 // Without a key nobody would tell us of a thread's exit, and its slot would be lost: then there are no slots.
 bool make_key(table& t) noexcept {
-    std::scoped_lock hold(t.lock);
+    const lock_guard hold(t.lock);
     if (!t.has_key) t.has_key = ::pthread_key_create(&t.key, [](void* slot) { release_slot(slot); }) == 0;
     return t.has_key;
 }
@@ -111,7 +112,7 @@ thread_slot* mine() noexcept {
     table& t = slots();
     thread_slot* slot = make_key(t) ? adopt(t) : nullptr;
     if (slot && ::pthread_setspecific(t.key, slot) != 0) {
-        std::scoped_lock hold(t.lock);
+        const lock_guard hold(t.lock);
         t.taken[slot->index / 64] &= ~(std::uint64_t{1} << slot->index % 64);
         slot = nullptr;
     }
@@ -121,13 +122,13 @@ thread_slot* mine() noexcept {
 
 void on_exit(void (*leave)(thread_slot&)) noexcept {
     table& t = slots();
-    std::scoped_lock hold(t.lock);
+    const lock_guard hold(t.lock);
     if (t.leave != leave) t.leave = leave;  // once: exiting threads read it without the lock
 }
 
 void forget(std::uint32_t pool_index) noexcept {
     table& t = slots();
-    std::scoped_lock hold(t.lock);
+    const lock_guard hold(t.lock);
     for (std::uint32_t i = 0; i < count(); ++i) close(i, pool_index);
 }
 
@@ -137,14 +138,14 @@ void close(std::uint32_t number, std::uint32_t pool_index) noexcept {
 
 void before_fork() noexcept {
     table& t = slots();
-    t.lock.lock();
+    t.lock.lock_for_fork();
     t.records.before_fork();
 }
 
 void after_fork_in_parent() noexcept {
     table& t = slots();
     t.records.after_fork();
-    t.lock.unlock();
+    t.lock.unlock_after_fork();
 }
 
 void after_fork_in_child() noexcept {

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "base/arena.hpp"
+#include "base/counters.hpp"
 #include "cache/chain.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -26,17 +27,6 @@
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
-
-// A counter with one writer. Relaxed: a reader may be late by what is in flight.
-class counter {
-public:
-    void add(std::uint64_t n) noexcept { value_.store(get() + n, std::memory_order_relaxed); }
-    void subtract(std::uint64_t n) noexcept { value_.store(get() - n, std::memory_order_relaxed); }
-    std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
-
-private:
-    std::atomic<std::uint64_t> value_{0};
-};
 
 struct alignas(apart) cache_bin {
     // Read by thieves on a probe; written by them when they take, by the owner when a ring is added or at a tick.

@@ -15,9 +15,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <new>
 
+#include "base/lock_guard.hpp"
+#include "base/lock_order.hpp"
 #include "base/pages.hpp"
 #include "base/spin_lock.hpp"
 
@@ -43,7 +44,7 @@ public:
     // An empty magazine, or null when there is no memory.
     magazine* make(std::uint32_t size_class, std::uint32_t capacity) noexcept {
         const std::size_t bytes = sizeof(magazine) + capacity * sizeof(void*);
-        std::scoped_lock hold(lock_);
+        const lock_guard hold(lock_);
         if ((!newest_ || newest_->used + bytes > slab_bytes) && !grow()) return nullptr;
         void* place = reinterpret_cast<std::byte*>(newest_) + newest_->used;
         newest_->used += bytes;
@@ -57,7 +58,7 @@ public:
     void release(magazine* idle, Keep keep) noexcept {
         slab* gone = nullptr;
         {
-            std::scoped_lock hold(lock_);
+            const lock_guard hold(lock_);
             if (!newest_) return;
             for (slab* s = newest_; s; s = s->older) s->idle = 0;
             for (magazine* m = idle; m; m = m->next) ++slab_of(m)->idle;
@@ -84,15 +85,15 @@ public:
 
     // Bytes mapped now.
     std::size_t bytes() noexcept {
-        std::scoped_lock hold(lock_);
+        const lock_guard hold(lock_);
         std::size_t sum = 0;
         for (const slab* s = newest_; s; s = s->older) sum += slab_bytes;
         return sum;
     }
 
     // Around a fork, by the forking thread, with nobody in give_back().
-    void before_fork() noexcept { lock_.lock(); }
-    void after_fork() noexcept { lock_.unlock(); }
+    void before_fork() noexcept { lock_.lock_for_fork(); }
+    void after_fork() noexcept { lock_.unlock_after_fork(); }
 
 private:
     static constexpr std::size_t slab_bytes = std::size_t{64} << 10;
@@ -118,7 +119,7 @@ private:
         return true;
     }
 
-    spin_lock lock_;  // guards all below
+    spin_lock lock_{lock_rank::magazine_slabs};  // guards all below
     slab* newest_ = nullptr;
 };
 

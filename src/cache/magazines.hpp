@@ -11,9 +11,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <utility>
 
+#include "base/lock_guard.hpp"
+#include "base/lock_order.hpp"
 #include "base/spin_lock.hpp"
 #include "cache/magazine_slabs.hpp"
 
@@ -53,25 +54,28 @@ private:
 // A stack of magazines for all threads. O(1) under a lock that is held for a few instructions.
 class shared_magazine_list {
 public:
+    // `rank`: of its lock.
+    explicit shared_magazine_list(lock_rank rank) noexcept : lock_(rank) {}
+
     void push(magazine* m) noexcept {
-        std::scoped_lock hold(lock_);
+        const lock_guard hold(lock_);
         list_.push(m);
         some_.store(true, std::memory_order_relaxed);
     }
     magazine* pop() noexcept {
-        std::scoped_lock hold(lock_);
+        const lock_guard hold(lock_);
         magazine* m = list_.pop();
         some_.store(!list_.empty(), std::memory_order_relaxed);
         return m;
     }
     magazine* take_all() noexcept {
-        std::scoped_lock hold(lock_);
+        const lock_guard hold(lock_);
         some_.store(false, std::memory_order_relaxed);
         return list_.take_all();
     }
     // Around a fork, by the forking thread.
-    void before_fork() noexcept { lock_.lock(); }
-    void after_fork() noexcept { lock_.unlock(); }
+    void before_fork() noexcept { lock_.lock_for_fork(); }
+    void after_fork() noexcept { lock_.unlock_after_fork(); }
     // Between these two.
     template <class Look>
     void for_each(Look look) const noexcept {
@@ -115,7 +119,7 @@ public:
 private:
     std::uint32_t size_class_ = 0;  // fixed after set_up()
     std::uint32_t capacity_ = 0;    // fixed after set_up()
-    shared_magazine_list empties_;
+    shared_magazine_list empties_{lock_rank::stock};
 };
 
 }  // namespace detail

@@ -4,10 +4,11 @@
 #include <atomic>
 #include <bit>
 #include <limits>
-#include <mutex>
 
 #include "base/asymmetric_fence.hpp"
 #include "base/immortal.hpp"
+#include "base/lock_guard.hpp"
+#include "base/lock_order.hpp"
 #include "base/sleeping_lock.hpp"
 #include "base/spin_lock.hpp"
 #include "base/thread_slots.hpp"
@@ -38,26 +39,23 @@ struct registry_state {
         time since = time::max();  // when the round of turns began that is under way
     };
 
-    sleeping_lock making;  // see registry::making()
-    sleeping_lock lock;    // guards what follows, but for the last three lines
-    registrant* first = nullptr;
-    registrant* last = nullptr;
+    sleeping_lock making{lock_rank::making};  // see registry::making()
+    sleeping_lock lock{lock_rank::registry};  // guards what follows, but for the last three lines
+    linked_list<registrant, &registrant::links_> registrants;
     std::uint64_t ids = 0;
-    std::uint64_t indices = 1 | 2;  // taken places: no_index, and the default pool's
-    spin_lock ticking;              // held by tick_due() from end to end; only ever tried
+    std::uint64_t indices = 1 | 2;          // taken places: no_index, and the default pool's
+    spin_lock ticking{lock_rank::ticking};  // held by tick_due() from end to end; only ever tried
     looks at_all, at_heartbeat_safe;
     bool forked = false;  // written while there is one thread
 
     void thread_exits(thread_slot& slot) noexcept {
-        std::scoped_lock hold(lock);
-        for (registrant* r = first; r; r = r->next_) r->thread_exits(slot);
+        const lock_guard hold(lock);
+        for (registrant* r = registrants.first(); r; r = registrants.after(*r)) r->thread_exits(slot);
     }
 
     void join(registrant& r) noexcept {
         r.id_ = ++ids;
-        r.previous_ = last;
-        (last ? last->next_ : first) = &r;
-        last = &r;
+        registrants.push_back(r);
         look_at(at_all.earliest, r.due());
         if (r.heartbeat_safe()) look_at(at_heartbeat_safe.earliest, r.due());
     }
@@ -68,13 +66,8 @@ struct registry_state {
             earliest_of.store(due.count(), std::memory_order_relaxed);
     }
 
-    void leave(registrant& r) noexcept {
-        (r.previous_ ? r.previous_->next_ : first) = r.next_;
-        (r.next_ ? r.next_->previous_ : last) = r.previous_;
-    }
-
     bool visited(const registrant& r) noexcept {
-        std::scoped_lock hold(lock);
+        const lock_guard hold(lock);
         return r.visits_ != 0;
     }
 
@@ -86,14 +79,14 @@ struct registry_state {
         for (;;) {
             registrant* r;
             {
-                std::scoped_lock hold(lock);
-                for (r = first; r && r->id_ <= seen;) r = r->next_;
+                const lock_guard hold(lock);
+                for (r = registrants.first(); r && r->id_ <= seen;) r = registrants.after(*r);
                 if (!r || r->id_ > most) return true;
                 seen = r->id_;
                 ++r->visits_;
             }
             const bool go_on = visit(*r);
-            std::scoped_lock hold(lock);
+            const lock_guard hold(lock);
             --r->visits_;
             if (!go_on) return false;
         }
@@ -124,37 +117,41 @@ struct registry_state {
             of.since = time::max();
         else if (of.since == time::max() || ticked <= start)
             of.since = now;
-        std::scoped_lock hold(lock);
+        const lock_guard hold(lock);
         look_at(of.earliest, left ? time::min() : next);
         return left;
     }
 
     void before_fork() noexcept {
-        making.lock();
-        lock.lock();
-        for (registrant* r = first; r; r = r->next_) r->before_fork();
+        lock_order::begin_fork_series();
+        making.lock_for_fork();
+        lock.lock_for_fork();
+        for (registrant* r = registrants.first(); r; r = registrants.after(*r)) {
+            lock_order::begin_fork_series();
+            r->before_fork();
+        }
         thread_slots::before_fork();
     }
     void after_fork_in_parent() noexcept {
         thread_slots::after_fork_in_parent();
-        for (registrant* r = first; r; r = r->next_) r->after_fork_in_parent();
-        lock.unlock();
-        making.unlock();
+        for (registrant* r = registrants.first(); r; r = registrants.after(*r)) r->after_fork_in_parent();
+        lock.unlock_after_fork();
+        making.unlock_after_fork();
     }
     // The other threads are gone, and with them their visits.
     void after_fork_in_child() noexcept {
         asymmetric_fence::after_fork_in_child();
         thread_slots::after_fork_in_child();
-        ticking.unlock();  // one of them may have been at it
+        ticking.unlock_after_fork();  // one of them may have been at it
         at_all.earliest.store(time::min().count(), std::memory_order_relaxed);
         at_heartbeat_safe.earliest.store(time::min().count(), std::memory_order_relaxed);
-        for (registrant* r = first; r; r = r->next_) {
+        for (registrant* r = registrants.first(); r; r = registrants.after(*r)) {
             r->visits_ = 0;
             r->after_fork_in_child();
         }
         forked = true;
-        lock.unlock();
-        making.unlock();
+        lock.unlock_after_fork();
+        making.unlock_after_fork();
     }
 };
 
@@ -172,7 +169,7 @@ namespace registry {
 std::uint32_t join(registrant& r, std::uint32_t wanted) noexcept {
     registry_state& all = state();
     thread_slots::on_exit([](thread_slot& slot) { state().thread_exits(slot); });
-    std::scoped_lock hold(all.lock);
+    const lock_guard hold(all.lock);
     all.join(r);
     if (wanted != no_index) return wanted;
     const auto index = static_cast<std::uint32_t>(std::countr_one(all.indices));
@@ -184,12 +181,12 @@ std::uint32_t join(registrant& r, std::uint32_t wanted) noexcept {
 void leave(registrant& r, std::uint32_t index) noexcept {
     registry_state& all = state();
     {
-        std::scoped_lock hold(all.lock);
-        all.leave(r);
+        const lock_guard hold(all.lock);
+        all.registrants.remove(r);
     }
     for (unsigned round = 0; all.visited(r); ++round) wait_politely(round);
     if (index == no_index) return;
-    std::scoped_lock hold(all.lock);
+    const lock_guard hold(all.lock);
     thread_slots::forget(index);  // before the place can be taken again
     all.indices &= ~(std::uint64_t{1} << index);
 }

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "base/linked_list.hpp"
 #include "base/sleeping_lock.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -48,10 +49,9 @@ protected:
 
 private:
     friend struct registry_state;
-    registrant* next_ = nullptr;      // under the registry's lock
-    registrant* previous_ = nullptr;  // under the registry's lock
-    std::uint64_t id_ = 0;            // fixed by join()
-    std::uint32_t visits_ = 0;        // under the registry's lock; visits under way
+    list_links<registrant> links_;  // under the registry's lock
+    std::uint64_t id_ = 0;          // fixed by join()
+    std::uint32_t visits_ = 0;      // under the registry's lock; visits under way
 };
 
 namespace registry {

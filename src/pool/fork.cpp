@@ -18,8 +18,8 @@ constexpr unsigned fork_wait_rounds = 4096;  // how long a fork waits for all ow
 }  // namespace
 
 void pool::before_fork() noexcept {
-    growing_.lock();
-    visiting_.lock();
+    growing_.lock_for_fork();
+    visiting_.lock_for_fork();
     stop_all();
     lock_mechanisms();
 }
@@ -27,8 +27,8 @@ void pool::before_fork() noexcept {
 void pool::after_fork_in_parent() noexcept {
     unlock_mechanisms();
     for_parts([](local& part) { part.front->reopen(); });
-    visiting_.unlock();
-    growing_.unlock();
+    visiting_.unlock_after_fork();
+    growing_.unlock_after_fork();
 }
 
 // An owner that was still inside is gone with its local half changed: its part is left alone for good, closed.
@@ -47,8 +47,8 @@ void pool::after_fork_in_child() noexcept {
         if (part != mine) empty_private_to_chain(*part);
         part->front->reopen();
     }
-    visiting_.unlock();
-    growing_.unlock();
+    visiting_.unlock_after_fork();
+    growing_.unlock_after_fork();
 }
 
 // What another thread was just handing down is on the books and in no list: nobody here will take it off them.

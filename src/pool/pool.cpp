@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <mutex>
 
 #include "base/asymmetric_fence.hpp"
 #include "base/chaos.hpp"
@@ -82,7 +81,7 @@ pool::~pool() {
 // What only a pool in use needs. False when there is no memory for it.
 bool pool::set_up() noexcept {
     if (depots_.load(std::memory_order_acquire)) return true;  // partner: the store below
-    std::scoped_lock hold(growing_);
+    const lock_guard hold(growing_);
     if (depots_.load(std::memory_order_relaxed)) return true;
     void* place = records_.allocate(plan_.sizes.count * sizeof(depot), alignof(depot));
     if (!place || !source_.set_up()) return false;
@@ -113,7 +112,7 @@ local* pool::my_part() noexcept {
 }
 
 local* pool::add_part(thread_slot& slot) noexcept {
-    std::scoped_lock hold(growing_);
+    const lock_guard hold(growing_);
     const std::uint32_t classes = plan_.sizes.count;
     const std::uint32_t number = parts_.load(std::memory_order_relaxed);  // relaxed: written under growing_ only
     pin_slot* its_slot = index_ != no_index ? &slot.pin_slots[index_] : nullptr;

@@ -18,6 +18,8 @@
 #include <variant>
 
 #include "base/arena.hpp"
+#include "base/lock_guard.hpp"
+#include "base/lock_order.hpp"
 #include "base/sleeping_lock.hpp"
 #include "base/stable_table.hpp"
 #include "cache/hint.hpp"
@@ -192,16 +194,16 @@ private:
     ledger ledger_;
     tick_deadline deadline_;
 
-    std::atomic<depot*> depots_{nullptr};  // one a class; written once, under growing_
-    sleeping_lock growing_;                // guards set_up() and add_part()
+    std::atomic<depot*> depots_{nullptr};             // one a class; written once, under growing_
+    sleeping_lock growing_{lock_rank::pool_growing};  // guards set_up() and add_part()
     stable_table<local> by_number_;
     stable_table<local> by_slot_;
     std::atomic<std::uint32_t> parts_{0};  // locals that exist; written under growing_
 
-    sleeping_lock visiting_;                         // one visitor at a time; never held across a call to the source
-    std::atomic<std::uint64_t> epoch_{0};            // ticks so far; written under visiting_
-    shared_magazine_list outgoing_;                  // magazines on their way down
-    std::atomic<std::uint64_t> outgoing_blocks_{0};  // in them; relaxed: how much there is to do
+    sleeping_lock visiting_{lock_rank::pool_visiting};  // one visitor at a time; never held across a call to the source
+    std::atomic<std::uint64_t> epoch_{0};               // ticks so far; written under visiting_
+    shared_magazine_list outgoing_{lock_rank::outgoing};  // magazines on their way down
+    std::atomic<std::uint64_t> outgoing_blocks_{0};       // in them; relaxed: how much there is to do
     std::atomic<bool> leaving_{
         false};  // a tick has left something to hand down, or to purge; relaxed, as the next: a flag
     std::atomic<bool> purge_owed_{false};  // something was handed down since the upstream's last purge

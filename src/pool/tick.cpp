@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <mutex>
 
 #include "base/asymmetric_fence.hpp"
 #include "base/clock.hpp"
@@ -80,7 +79,7 @@ void pool::purge_when_done() noexcept {
 
 // The empties of all classes at once, because a slab has magazines of several. Who wants one meanwhile makes a new one.
 void pool::release_magazines() noexcept {
-    std::scoped_lock hold(visiting_);
+    const lock_guard hold(visiting_);
     magazine_list idle;
     for (std::uint32_t c = 0; c < plan_.sizes.count; ++c)
         for (magazine *m = depot_of(c).stock.take_all(), *next; m; m = next) {
@@ -189,7 +188,7 @@ void pool::age() noexcept {
     finish_tick();
     source_.age();
     {
-        std::scoped_lock hold(visiting_);
+        const lock_guard hold(visiting_);
         perform_tick();
     }
     leaving_.store(true, std::memory_order_relaxed);
@@ -248,7 +247,7 @@ void pool::reclaim(const void* allocator, reclaim_depth how) noexcept {
 void pool::thread_exits(thread_slot& slot) noexcept {
     local* part = by_slot_.get(slot.index);
     if (!part) return;
-    std::scoped_lock hold(visiting_);  // instead of the door: no visitor is inside, and the owner is here
+    const lock_guard hold(visiting_);  // instead of the door: no visitor is inside, and the owner is here
     empty_private_to_chain(*part);
 }
 
@@ -308,7 +307,7 @@ std::size_t pool::trim(std::size_t keep_bytes) noexcept {
     if (!depots_.load(std::memory_order_acquire)) return 0;  // partner: set_up()
     std::uint64_t kept;
     {
-        std::scoped_lock hold(visiting_);
+        const lock_guard hold(visiting_);
         std::array<std::uint64_t, size_class_count> blocks{};
         std::uint64_t hits = 0;
         std::uint64_t cached = count_cached(blocks.data(), hits);
@@ -346,7 +345,7 @@ void pool::release() noexcept {
     large_.release_all();
     if (!depots_.load(std::memory_order_acquire)) return;  // partner: set_up()
     {
-        std::scoped_lock hold(visiting_);
+        const lock_guard hold(visiting_);
         for_parts([&](local& part) {
             for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) {
                 for (chain<magazine>& each : part.cache_bin_of(c).chains)
@@ -388,7 +387,7 @@ stats pool::snapshot() noexcept {
     now.ticks = epoch_.load(std::memory_order_relaxed);
     now.bypasses = bypasses_.load(std::memory_order_relaxed);
     if (!depots_.load(std::memory_order_acquire)) return now;  // partner: set_up()
-    std::scoped_lock hold(visiting_);
+    const lock_guard hold(visiting_);
     std::array<std::uint64_t, size_class_count> cached{};
     now.bytes_cached = count_cached(cached.data(), now.hits_private);
     for (std::uint32_t c = 0; c < plan_.sizes.count; ++c) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/poison.hpp"
+#include "source/metered_upstream.hpp"
 #include "source/source.hpp"
 
 #include <tidepool/detail/config.hpp>

@@ -8,8 +8,9 @@
 // while.
 //
 // Invariants, for each size of span, under the lock:
-//  1. `count` spans are linked from `newest` to `oldest`.
-//  2. least <= count, and due <= count.
+//  1. `spans` links `count` spans, the newest first.
+//  2. least <= count, and expired <= count.
+//  3. Over all sizes: bytes() = the sum of count * span_bytes, expired() = the sum of expired.
 #pragma once
 
 #include <algorithm>
@@ -17,14 +18,18 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
+#include <utility>
 
 #include "base/arena.hpp"
+#include "base/fatal.hpp"
+#include "base/linked_list.hpp"
+#include "base/lock_guard.hpp"
+#include "base/lock_order.hpp"
 #include "base/pages.hpp"
 #include "base/poison.hpp"
 #include "base/spin_lock.hpp"
+#include "source/metered_upstream.hpp"
 #include "source/page_map.hpp"
-#include "source/source.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -42,11 +47,10 @@ public:
     // used to its end soon, so its pages are asked for together instead of one fault after the other.
     void* take(std::size_t bytes, bool eager) noexcept {
         {
-            std::scoped_lock hold(lock_);
+            const lock_guard hold(lock_);
             size_list& s = list_of(bytes);
-            if (record* found = s.newest) {
-                void* base = found->base;
-                unlink(s, found);
+            if (record* found = s.spans.first()) {
+                void* base = unlink(s, *found);
                 s.least = std::min(s.least, s.count);
                 set_expired(s, std::min(s.expired, s.count));
                 return base;
@@ -60,7 +64,7 @@ public:
     // Keeps a span for the next who wants one, where there is room.
     void keep(void* base, std::size_t bytes) noexcept {
         {
-            std::scoped_lock hold(lock_);
+            const lock_guard hold(lock_);
             if (this->bytes() + bytes <= bytes_max_ && link(base, bytes, false)) return;
         }
         return_span(base, bytes);
@@ -69,7 +73,7 @@ public:
     // Keeps a span until give_due() comes to it.
     void keep_expired(void* base, std::size_t bytes) noexcept {
         {
-            std::scoped_lock hold(lock_);
+            const lock_guard hold(lock_);
             if (link(base, bytes, true)) return;
         }
         return_span(base, bytes);
@@ -83,7 +87,7 @@ public:
 
     // A tick: marks what is due to leave.
     void age() noexcept {
-        std::scoped_lock hold(lock_);
+        const lock_guard hold(lock_);
         for (size_list& s : lists_) {
             set_expired(s, s.least);
             s.least = s.count;
@@ -115,20 +119,39 @@ public:
     std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
     std::size_t expired() const noexcept { return expired_.load(std::memory_order_relaxed); }
 
+    // Aborts with a message where an invariant does not hold. Takes the lock. Linear in the spans.
+    void check() noexcept {
+        const lock_guard hold(lock_);
+        std::size_t bytes = 0, expired = 0;
+        for (const size_list& s : lists_) {
+            if (!s.spans.whole()) fatal("the list of idle spans of %zu bytes is broken", s.span_bytes);
+            std::size_t count = 0;
+            for (const record* r = s.spans.first(); r; r = s.spans.after(*r)) ++count;
+            if (count != s.count)
+                fatal("idle spans of %zu bytes: %zu are counted and %zu are linked", s.span_bytes, s.count, count);
+            if (s.least > s.count || s.expired > s.count)
+                fatal("idle spans of %zu bytes: of %zu, %zu were always there and %zu are expired", s.span_bytes,
+                      s.count, s.least, s.expired);
+            bytes += s.count * s.span_bytes;
+            expired += s.expired;
+        }
+        if (bytes != this->bytes() || expired != this->expired())
+            fatal("idle spans: %zu bytes and %zu expired are counted, and there are %zu and %zu", this->bytes(),
+                  this->expired(), bytes, expired);
+    }
+
     // Around a fork, by the forking thread.
-    void before_fork() noexcept { lock_.lock(); }
-    void after_fork() noexcept { lock_.unlock(); }
+    void before_fork() noexcept { lock_.lock_for_fork(); }
+    void after_fork() noexcept { lock_.unlock_after_fork(); }
 
 private:
     struct record {
         void* base;
-        record* newer;
-        record* older;
+        list_links<record> links;
     };
     struct size_list {
-        std::size_t span_bytes = 0;  // 0: not in use yet
-        record* newest = nullptr;
-        record* oldest = nullptr;
+        std::size_t span_bytes = 0;                 // 0: not in use yet
+        linked_list<record, &record::links> spans;  // the newest first
         std::size_t count = 0;
         std::size_t least = 0;    // the fewest since the last tick
         std::size_t expired = 0;  // of the oldest: leave with the last tick
@@ -148,11 +171,10 @@ private:
         void* base;
         std::size_t bytes;
         {
-            std::scoped_lock hold(lock_);
-            if (!s.oldest || !wanted()) return 0;
-            base = s.oldest->base;
+            const lock_guard hold(lock_);
+            if (s.spans.empty() || !wanted()) return 0;
+            base = unlink(s, *s.spans.last());
             bytes = s.span_bytes;
-            unlink(s, s.oldest);
             s.least = std::min(s.least, s.count);
             if (s.expired > 0) set_expired(s, s.expired - 1);
         }
@@ -170,9 +192,8 @@ private:
         record* r = unused_record();
         if (!r) return false;
         size_list& s = list_of(bytes);
-        *r = {base, stale ? s.oldest : nullptr, stale ? nullptr : s.newest};
-        (r->newer ? r->newer->older : s.newest) = r;
-        (r->older ? r->older->newer : s.oldest) = r;
+        r->base = base;
+        stale ? s.spans.push_back(*r) : s.spans.push_front(*r);
         ++s.count;
         bytes_.fetch_add(bytes, std::memory_order_relaxed);
         if (stale) {
@@ -182,28 +203,26 @@ private:
         return true;
     }
 
-    void unlink(size_list& s, record* r) noexcept {
-        (r->newer ? r->newer->older : s.newest) = r->older;
-        (r->older ? r->older->newer : s.oldest) = r->newer;
+    // Returns the span. Its record is for the next.
+    void* unlink(size_list& s, record& r) noexcept {
+        s.spans.remove(r);
         --s.count;
         bytes_.fetch_sub(s.span_bytes, std::memory_order_relaxed);
-        r->older = unused_;
-        unused_ = r;
+        r.links.next = std::exchange(unused_, &r);
+        return r.base;
     }
 
     record* unused_record() noexcept {
         if (!unused_) return records_.make<record>(0);
-        record* r = unused_;
-        unused_ = r->older;
-        return r;
+        return std::exchange(unused_, unused_->links.next);
     }
 
     metered_upstream& upstream_;
     arena& records_;
     const std::size_t bytes_max_;
-    spin_lock lock_;  // guards all below but the sums
+    spin_lock lock_{lock_rank::idle_spans};  // guards all below but the sums
     std::array<size_list, 3> lists_{};
-    record* unused_ = nullptr;  // linked by `older`
+    record* unused_ = nullptr;  // linked by links.next
     std::atomic<std::size_t> bytes_{0};
     std::atomic<std::size_t> expired_{0};  // spans
 };

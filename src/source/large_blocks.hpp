@@ -8,7 +8,8 @@
 
 #include "base/address_table.hpp"
 #include "base/fatal.hpp"
-#include "source/source.hpp"
+#include "base/lock_order.hpp"
+#include "source/metered_upstream.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -69,7 +70,7 @@ private:
     }
 
     metered_upstream& upstream_;
-    address_table<line> book_;
+    address_table<line> book_{lock_rank::large_blocks};
     std::atomic<std::uint64_t> blocks_{0};
     std::atomic<std::uint64_t> bytes_{0};
 };

@@ -8,6 +8,7 @@
 
 #include "base/address_table.hpp"
 #include "base/fatal.hpp"
+#include "base/lock_order.hpp"
 #include "source/source.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -62,7 +63,7 @@ private:
     };
 
     const block_sizes sizes_;
-    address_table<line> book_;
+    address_table<line> book_{lock_rank::ledger};
     std::atomic<bool> complete_{true};  // written by any thread that takes a block, read by those that free one
 };
 

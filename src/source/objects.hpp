@@ -21,6 +21,10 @@ public:
 
     std::size_t refill(std::uint32_t, void**, std::size_t) noexcept override { return 0; }
 
+    bool makes_blocks() const noexcept override { return false; }
+    // Objects end by the program's own code.
+    bool heartbeat_safe() const noexcept override { return false; }
+
     void drain(std::uint32_t, void** blocks, std::size_t count, bool) noexcept override {
         for (std::size_t i = 0; i < count; ++i) unpoison(blocks[i], bytes_);
         disposer_.dispose(disposer_.context, blocks, count);

@@ -1,15 +1,11 @@
 // Where the engine's blocks come from and go to: spans, direct, or an object pool's objects.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
-#include "clock/heartbeat.hpp"
-
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/size_classes.hpp>
-#include <tidepool/upstream.hpp>
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -46,91 +42,22 @@ public:
     virtual std::size_t return_expired([[maybe_unused]] std::size_t most) noexcept { return 0; }
     virtual std::size_t shrink([[maybe_unused]] std::size_t keep_bytes) noexcept { return 0; }
 
-    // Gives everything back, blocks in use too, and returns true; or does nothing and returns false.
+    // Whether refill() can ever have a block. Fixed.
+    virtual bool makes_blocks() const noexcept { return true; }
+    // Whether drain() runs no code of the program's but the upstream's, so that it may come in the midst of anybody's
+    // allocation where the upstream may. Fixed.
+    virtual bool heartbeat_safe() const noexcept { return true; }
+
+    // Releases everything, blocks in use too, and returns true; or does nothing and returns false.
     virtual bool release_all() noexcept { return false; }
-    // Around a fork, by the forking thread: takes every lock, and gives it back.
+    // Aborts with a message where an invariant does not hold. Takes the locks, one at a time.
+    virtual void check() noexcept {}
+    // Around a fork, by the forking thread: takes every lock, and releases it.
     virtual void before_fork() noexcept {}
     virtual void after_fork() noexcept {}
 
 protected:
     ~source() = default;
-};
-
-// The largest value that was noted. Relaxed: a peak.
-class peak {
-public:
-    void note(std::uint64_t now) noexcept {
-        std::uint64_t most = get();
-        while (most < now && !value_.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
-        }
-    }
-    std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
-
-private:
-    std::atomic<std::uint64_t> value_{0};
-};
-
-// An upstream with books: bytes held now and at most. Marks the thread for the time of each call (src/heartbeat.hpp).
-class metered_upstream {
-public:
-    explicit metered_upstream(const upstream& from) noexcept : upstream_(from) {}
-
-    void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
-        const upstream_call here;
-        void* p = upstream_.allocate(bytes, alignment);
-        if (p) grew(bytes);
-        return p;
-    }
-    void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
-        const upstream_call here;
-        held_.fetch_sub(bytes, std::memory_order_relaxed);
-        upstream_.deallocate(p, bytes, alignment);
-    }
-    // As deallocate(), of memory that nobody wants soon.
-    void release(void* p, std::size_t bytes, std::size_t alignment) noexcept {
-        {
-            const upstream_call here;
-            upstream_.discard(p, bytes);
-        }
-        deallocate(p, bytes, alignment);
-    }
-    std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept {
-        const upstream_call here;
-        const std::size_t got = upstream_.allocate_batch(bytes, alignment, out, count);
-        if (got) grew(bytes * got);
-        return got;
-    }
-    void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
-        const upstream_call here;
-        held_.fetch_sub(bytes * count, std::memory_order_relaxed);
-        upstream_.deallocate_batch(bytes, alignment, blocks, count);
-    }
-    void purge() noexcept {
-        const upstream_call here;
-        upstream_.purge();
-    }
-
-    bool releases() const noexcept { return upstream_.releases(); }
-    // Needs releases(). Nobody else may be calling.
-    void release_all() noexcept {
-        const upstream_call here;
-        upstream_.release();
-        held_.store(0, std::memory_order_relaxed);
-    }
-
-    bool heartbeat_safe() const noexcept { return upstream_.heartbeat_safe(); }
-    bool draws_from(const void* allocator) const noexcept { return upstream_.draws_from(allocator); }
-
-    // Relaxed throughout: sums, not signals.
-    std::uint64_t held() const noexcept { return held_.load(std::memory_order_relaxed); }
-    std::uint64_t peak() const noexcept { return peak_.get(); }
-
-private:
-    void grew(std::size_t bytes) noexcept { peak_.note(held_.fetch_add(bytes, std::memory_order_relaxed) + bytes); }
-
-    const upstream upstream_;
-    std::atomic<std::uint64_t> held_{0};
-    detail::peak peak_;
 };
 
 }  // namespace detail

@@ -20,10 +20,11 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <utility>
 
 #include "base/arena.hpp"
+#include "base/lock_guard.hpp"
+#include "base/lock_order.hpp"
 #include "base/spin_lock.hpp"
 #include "source/page_map.hpp"
 
@@ -49,13 +50,13 @@ public:
     // Null when there is no memory for a region.
     void* allocate(std::size_t bytes) noexcept {
         {
-            std::scoped_lock hold(lock_);
+            const lock_guard hold(lock_);
             if (void* p = take(bytes)) return p;
         }
         void* base = Below::allocate(region_bytes, slot_bytes);
         if (!base) return nullptr;
         {
-            std::scoped_lock hold(lock_);
+            const lock_guard hold(lock_);
             if (add(static_cast<std::byte*>(base))) return take(bytes);
         }
         Below::deallocate(base, region_bytes, slot_bytes);
@@ -66,7 +67,7 @@ public:
     bool deallocate(void* p, std::size_t bytes) noexcept {
         region* gone = nullptr;
         {
-            std::scoped_lock hold(lock_);
+            const lock_guard hold(lock_);
             region* in = find(static_cast<std::byte*>(p));
             if (!in) return false;
             give(*in, static_cast<std::byte*>(p), bytes);
@@ -81,7 +82,7 @@ public:
     void purge() noexcept {
         region* gone;
         {
-            std::scoped_lock hold(lock_);
+            const lock_guard hold(lock_);
             gone = std::exchange(reserve_, nullptr);
             if (gone) remove(gone);
         }
@@ -89,8 +90,8 @@ public:
     }
 
     // Around a fork, by the forking thread.
-    void before_fork() noexcept { lock_.lock(); }
-    void after_fork() noexcept { lock_.unlock(); }
+    void before_fork() noexcept { lock_.lock_for_fork(); }
+    void after_fork() noexcept { lock_.unlock_after_fork(); }
 
 private:
     static constexpr std::size_t slots = region_bytes / slot_bytes;
@@ -174,7 +175,7 @@ private:
     void return_region(region* gone) noexcept {
         if (!gone) return;
         Below::deallocate(gone->base, region_bytes, slot_bytes);
-        std::scoped_lock hold(lock_);
+        const lock_guard hold(lock_);
         gone->bucket_next = unused_;
         unused_ = gone;
     }
@@ -190,12 +191,12 @@ private:
         if (r->open_next) r->open_next->open_previous = r->open_previous;
     }
 
-    spin_lock lock_;  // guards all below
+    spin_lock lock_{lock_rank::span_regions};  // guards all below
     std::array<region*, buckets> buckets_{};
     region* open_ = nullptr;
     region* reserve_ = nullptr;
     region* unused_ = nullptr;
-    arena records_;
+    arena records_{lock_rank::region_records};
 };
 
 }  // namespace detail

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <mutex>
 #include <utility>
 
 #include "base/fatal.hpp"
+#include "base/lock_guard.hpp"
 #include "base/poison.hpp"
 
 namespace tidepool {
@@ -26,23 +26,6 @@ void set_all(span& s, std::uint32_t blocks) noexcept {
     if (blocks % word_bits) s.bits()[blocks / word_bits] = (std::uint64_t{1} << blocks % word_bits) - 1;
     s.free_blocks = blocks;
 }
-
-// Doubly linked lists through two members of span.
-template <span* span::*Next, span* span::*Previous>
-struct links {
-    static void push(span*& first, span* s) noexcept {
-        s->*Next = first;
-        s->*Previous = nullptr;
-        if (first) first->*Previous = s;
-        first = s;
-    }
-    static void remove(span*& first, span* s) noexcept {
-        (s->*Previous ? s->*Previous->*Next : first) = s->*Next;
-        if (s->*Next) s->*Next->*Previous = s->*Previous;
-    }
-};
-using open_links = links<&span::open_next, &span::open_previous>;
-using all_links = links<&span::all_next, &span::all_previous>;
 
 }  // namespace
 
@@ -64,11 +47,11 @@ std::size_t spans::refill(std::uint32_t size_class, void** blocks, std::size_t c
     std::size_t got = 0;
     span* fresh = nullptr;
     do {
-        std::scoped_lock hold(s.lock);
+        const lock_guard hold(s.lock);
         if (fresh) {
             // At the front, and taken from before anyone else can: so no span stays wholly home (invariant 1).
-            open_links::push(s.open, fresh);
-            all_links::push(s.all, fresh);
+            s.open.push_front(*fresh);
+            s.all.push_front(*fresh);
             s.spans.fetch_add(1, std::memory_order_relaxed);
         }
         got += take(s, blocks + got, count - got);
@@ -82,8 +65,8 @@ std::size_t spans::refill(std::uint32_t size_class, void** blocks, std::size_t c
 // to come home whole.
 std::size_t spans::take(span_class& s, void** blocks, std::size_t count) noexcept {
     std::size_t got = 0;
-    while (got < count && s.open) {
-        span& from = *s.open;
+    while (got < count && !s.open.empty()) {
+        span& from = *s.open.first();
         const std::size_t before = got;
         for (std::uint32_t w = 0; got < count && got - before < from.free_blocks; ++w) {
             std::uint64_t& word = from.bits()[w];
@@ -93,7 +76,7 @@ std::size_t spans::take(span_class& s, void** blocks, std::size_t count) noexcep
             }
         }
         from.free_blocks -= static_cast<std::uint32_t>(got - before);
-        if (from.free_blocks == 0) open_links::remove(s.open, &from);
+        if (from.free_blocks == 0) s.open.remove(from);
     }
     return got;
 }
@@ -120,9 +103,9 @@ span* spans::new_span(span_class& s, std::uint32_t size_class) noexcept {
 
 span* spans::unused_record(span_class& s) noexcept {
     {
-        std::scoped_lock hold(s.lock);
+        const lock_guard hold(s.lock);
         if (span* found = s.unused) {
-            s.unused = found->all_next;
+            s.unused = found->all.next;
             return found;
         }
     }
@@ -130,8 +113,8 @@ span* spans::unused_record(span_class& s) noexcept {
 }
 
 void spans::retire_record(span_class& s, span* record) noexcept {
-    std::scoped_lock hold(s.lock);
-    record->all_next = s.unused;
+    const lock_guard hold(s.lock);
+    record->all.next = s.unused;
     s.unused = record;
 }
 
@@ -165,10 +148,10 @@ std::uint32_t spans::number_of(const span_class& s, const span& in, std::uint32_
 void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept {
     if (!classes_) return handle_foreign(size_class, blocks, count);
     span_class& s = classes_[size_class];
-    span* gone = nullptr;  // linked by all_next
+    span* gone = nullptr;  // linked by all.next
     std::size_t foreign_count = 0;
     {
-        std::scoped_lock hold(s.lock);
+        const lock_guard hold(s.lock);
         for (std::size_t i = 0; i < count;) {
             span* in = nullptr;
             if (is_foreign(s, in, size_class, blocks[i])) {
@@ -177,15 +160,15 @@ void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count, bo
             }
             i += mark_free(s, *in, size_class, blocks + i, count - i);
             if (in->free_blocks < s.shape.blocks) continue;
-            open_links::remove(s.open, in);
-            all_links::remove(s.all, in);
+            s.open.remove(*in);
+            s.all.remove(*in);
             s.spans.fetch_sub(1, std::memory_order_relaxed);
-            in->all_next = gone;
+            in->all.next = gone;
             gone = in;
         }
     }
     while (gone) {
-        span* next = gone->all_next;
+        span* next = gone->all.next;
         std::byte* base = gone->base;
         // Out of the map before it is out of our hands: the address may be somebody's span again a moment later.
         page_map::clear(base, s.shape.span_bytes);
@@ -215,7 +198,7 @@ std::size_t spans::mark_free(span_class& s, span& in, std::uint32_t size_class, 
         word |= bit;
     }
     in.bits()[at] = word;
-    if (in.free_blocks == 0) open_links::push(s.open, &in);
+    if (in.free_blocks == 0) s.open.push_front(in);
     in.free_blocks += static_cast<std::uint32_t>(done);
     return done;
 }
@@ -230,26 +213,26 @@ void spans::handle_foreign(std::uint32_t size_class, void** blocks, std::size_t 
 }
 
 void spans::before_fork() noexcept {
-    for (std::uint32_t c = 0; classes_ && c < sizes_.count; ++c) classes_[c].lock.lock();
+    for (std::uint32_t c = 0; classes_ && c < sizes_.count; ++c) classes_[c].lock.lock_for_fork();
     idle_.before_fork();
 }
 
 void spans::after_fork() noexcept {
     idle_.after_fork();
-    for (std::uint32_t c = 0; classes_ && c < sizes_.count; ++c) classes_[c].lock.unlock();
+    for (std::uint32_t c = 0; classes_ && c < sizes_.count; ++c) classes_[c].lock.unlock_after_fork();
 }
 
 bool spans::release_all() noexcept {
     const bool at_once = upstream_.releases();
     for (std::uint32_t c = 0; classes_ && c < sizes_.count; ++c) {
         span_class& s = classes_[c];
-        s.open = nullptr;
+        s.open.clear();
         s.spans.store(0, std::memory_order_relaxed);
-        while (span* gone = s.all) {
-            s.all = gone->all_next;
+        while (span* gone = s.all.first()) {
+            s.all.remove(*gone);
             page_map::clear(gone->base, s.shape.span_bytes);
             at_once ? unpoison(gone->base, s.shape.span_bytes) : idle_.return_span(gone->base, s.shape.span_bytes);
-            gone->all_next = s.unused;
+            gone->all.next = s.unused;
             s.unused = gone;
         }
     }
@@ -261,24 +244,36 @@ bool spans::release_all() noexcept {
 void spans::check() noexcept {
     for (std::uint32_t c = 0; classes_ && c < sizes_.count; ++c) {
         span_class& s = classes_[c];
-        std::scoped_lock hold(s.lock);
-        for (span* each = s.all; each; each = each->all_next) {
-            std::uint32_t set = 0;
-            for (std::uint32_t w = 0; w < words_for(s.shape.blocks); ++w)
-                set += static_cast<std::uint32_t>(std::popcount(each->bits()[w]));
-            if (set != each->free_blocks || each->free_blocks >= s.shape.blocks)
-                fatal("span %p counts %u blocks home and has %u of %u", static_cast<void*>(each->base),
-                      each->free_blocks, set, s.shape.blocks);
-            for (std::size_t at = 0; at < s.shape.span_bytes; at += page_map::page)
-                if (page_map::find(each->base + at) != each)
-                    fatal("span %p is not in the page map", static_cast<void*>(each->base));
-            bool linked = false;
-            for (span* o = s.open; o && !linked; o = o->open_next) linked = o == each;
-            if (linked != (each->free_blocks > 0))
-                fatal("span %p with %u blocks home is in the wrong list", static_cast<void*>(each->base),
-                      each->free_blocks);
+        const lock_guard hold(s.lock);
+        if (!s.all.whole() || !s.open.whole()) fatal("the lists of spans of size class %u are broken", c);
+        std::size_t count = 0, open = 0;
+        for (span* each = s.all.first(); each; each = s.all.after(*each), ++count) {
+            check_span(s, *each, c);
+            if (each->free_blocks > 0) ++open;
         }
+        for (span* each = s.open.first(); each; each = s.open.after(*each), --open)
+            if (each->free_blocks == 0 || open == 0)
+                fatal("span %p is in the wrong list", static_cast<void*>(each->base));
+        if (open != 0) fatal("%zu spans of size class %u with free blocks are not in the list of such", open, c);
+        if (count != s.spans.load(std::memory_order_relaxed))
+            fatal("size class %u counts %zu spans and has %zu", c, s.spans.load(std::memory_order_relaxed), count);
     }
+    idle_.check();
+}
+
+// Under the lock.
+void spans::check_span(const span_class& s, span& each, std::uint32_t size_class) noexcept {
+    std::uint32_t set = 0;
+    for (std::uint32_t w = 0; w < words_for(s.shape.blocks); ++w)
+        set += static_cast<std::uint32_t>(std::popcount(each.bits()[w]));
+    if (set != each.free_blocks || each.free_blocks >= s.shape.blocks)
+        fatal("span %p counts %u free blocks and has %u of %u", static_cast<void*>(each.base), each.free_blocks, set,
+              s.shape.blocks);
+    if (each.owner != this || each.size_class != size_class)
+        fatal("span %p is in another one's list", static_cast<void*>(each.base));
+    for (std::size_t at = 0; at < s.shape.span_bytes; at += page_map::page)
+        if (page_map::find(each.base + at) != &each)
+            fatal("span %p is not in the page map", static_cast<void*>(each.base));
 }
 
 }  // namespace detail

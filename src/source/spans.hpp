@@ -16,8 +16,11 @@
 #include <cstdint>
 
 #include "base/arena.hpp"
+#include "base/linked_list.hpp"
+#include "base/lock_order.hpp"
 #include "base/spin_lock.hpp"
 #include "source/idle_spans.hpp"
+#include "source/metered_upstream.hpp"
 #include "source/page_map.hpp"
 #include "source/source.hpp"
 
@@ -55,10 +58,8 @@ struct span {
     std::uint32_t size_class;   // fixed
     std::uint32_t free_blocks;  // blocks that are home
     std::byte* base;            // while it stands for memory
-    span* open_next;
-    span* open_previous;
-    span* all_next;
-    span* all_previous;
+    list_links<span> open;
+    list_links<span> all;  // or, of a span that is in no list, the next such in `next`
 
     // Bit i % 64 of word i / 64: block i is home.
     std::uint64_t* bits() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
@@ -87,20 +88,21 @@ public:
     bool release_all() noexcept override;
 
     // Aborts with a message where an invariant does not hold. Takes the locks.
-    void check() noexcept;
+    void check() noexcept override;
 
 private:
     struct alignas(apart) span_class {
-        spin_lock lock;  // guards the rest
-        span* open = nullptr;
-        span* all = nullptr;
+        spin_lock lock{lock_rank::span_class};  // guards the rest
+        linked_list<span, &span::open> open;
+        linked_list<span, &span::all> all;
         std::atomic<std::size_t> spans{0};  // in `all`; written under the lock
-        span* unused = nullptr;             // records without memory, linked by all_next
+        span* unused = nullptr;             // records without memory, linked by all.next
         std::size_t block_bytes = 0;        // fixed
         span_shape shape{};                 // fixed
         std::uint64_t reciprocal = 0;       // of block_bytes, times 2^32, rounded up; fixed
     };
 
+    void check_span(const span_class& s, span& each, std::uint32_t size_class) noexcept;
     std::size_t take(span_class& s, void** blocks, std::size_t count) noexcept;
     span* new_span(span_class& s, std::uint32_t size_class) noexcept;
     span* unused_record(span_class& s) noexcept;

@@ -13,6 +13,7 @@
 #include "threads.hpp"
 
 using tidepool::detail::address_table;
+using tidepool::detail::lock_rank;
 
 namespace {
 // Addresses as allocators give them: near each other, multiples of 16.
@@ -20,7 +21,7 @@ const void* address(std::uint64_t i) { return reinterpret_cast<const void*>(0x70
 }  // namespace
 
 TEST_CASE("an empty table knows nothing") {
-    address_table<int> table;
+    address_table<int> table{lock_rank::large_blocks};
     CHECK_FALSE(table.get(address(1)).has_value());
     CHECK_FALSE(table.erase(address(1)).has_value());
     CHECK(table.update(address(1), [](int* found) { return found == nullptr; }));
@@ -30,7 +31,7 @@ TEST_CASE("an empty table knows nothing") {
 }
 
 TEST_CASE("a table does what a map does") {
-    address_table<std::uint64_t> table;
+    address_table<std::uint64_t> table{lock_rank::large_blocks};
     std::unordered_map<const void*, std::uint64_t> model;
     support::rng random = support::make_rng();
     std::size_t wrong = 0;
@@ -78,7 +79,7 @@ TEST_CASE("a table does what a map does") {
 }
 
 TEST_CASE("threads find what they have set") {
-    address_table<std::uint64_t> table;
+    address_table<std::uint64_t> table{lock_rank::large_blocks};
     std::atomic<std::size_t> wrong{0};
     support::on_threads(4, [&](std::size_t me) {
         for (std::uint64_t i = 0; i < support::scaled(50'000); ++i) {

@@ -6,8 +6,9 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <mutex>
 
+#include "base/lock_guard.hpp"
+#include "base/lock_order.hpp"
 #include "base/pages.hpp"
 #include "base/spin_lock.hpp"
 
@@ -21,7 +22,7 @@ class mapped_regions {
 public:
     // Null when there is no memory. `alignment` as for spans: 64 KiB at most.
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
-        std::scoped_lock hold(lock_);  // over mmap, too: who waits here would map a region as well
+        const detail::lock_guard hold(lock_);  // over mmap, too: who waits here would map a region as well
         if (bytes > left_ && !map(bytes, alignment)) return detail::map_pages(bytes, alignment);
         left_ -= bytes;
         return next_ + left_;
@@ -30,8 +31,8 @@ public:
     const char* name() const noexcept { return "pages"; }
 
     // Around a fork, by the forking thread.
-    void before_fork() noexcept { lock_.lock(); }
-    void after_fork() noexcept { lock_.unlock(); }
+    void before_fork() noexcept { lock_.lock_for_fork(); }
+    void after_fork() noexcept { lock_.unlock_after_fork(); }
 
 private:
     static constexpr std::size_t first_bytes = std::size_t{512} << 10, most_bytes = std::size_t{4} << 20;
@@ -51,8 +52,8 @@ private:
     // Regions that could hold huge pages start where one could.
     static constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
-    detail::spin_lock lock_;     // guards all below
-    std::byte* next_ = nullptr;  // the region that is being handed out, from its end
+    detail::spin_lock lock_{detail::lock_rank::mapped_regions};  // guards all below
+    std::byte* next_ = nullptr;                                  // the region that is being handed out, from its end
     std::size_t left_ = 0;
     std::size_t region_bytes_ = first_bytes;
 };

@@ -24,7 +24,8 @@ namespace backing {
 
 namespace {
 
-constinit detail::immortal<detail::address_table<std::size_t>> the_book;  // with the bytes that were asked for
+// With the bytes that were asked for.
+constinit detail::immortal<detail::address_table<std::size_t>> the_book{detail::lock_rank::shim_book};
 detail::address_table<std::size_t>& book() noexcept { return the_book.it; }
 
 constinit std::atomic<std::size_t> in_use{0};  // bytes in the book; relaxed: a sum

@@ -49,6 +49,9 @@ inline constexpr bool chaotic = true;
 inline constexpr bool chaotic = false;
 #endif
 
+// Whether assertions, the order of locks and all invariants are checked.
+inline constexpr bool checked = hardened || chaotic;
+
 #if defined(TIDEPOOL_ASAN)
 inline constexpr bool poisoning = true;
 #else
