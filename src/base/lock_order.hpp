@@ -106,6 +106,7 @@ private:
         constexpr explicit kept(lock_rank rank) noexcept : value(rank) {}
     };
     struct dropped {
+        static constexpr lock_rank value = lock_rank::ticking;  // nobody asks
         constexpr explicit dropped(lock_rank) noexcept {}
     };
     [[no_unique_address]] std::conditional_t<checked, kept, dropped> rank_;
