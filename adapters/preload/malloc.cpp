@@ -52,7 +52,7 @@ void* allocate_aligned(std::size_t alignment, std::size_t bytes) noexcept {
 void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
     const std::size_t has = class_bytes(size_class);
     if (bytes == 0) {
-        deallocate(size_class, p);
+        deallocate(p, size_class);
         return nullptr;
     }
     const bool fits = bytes <= has;
@@ -65,7 +65,7 @@ void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
         return p;
     }
     std::memcpy(other, p, fits ? bytes : has);
-    deallocate(size_class, p);
+    deallocate(p, size_class);
     return other;
 }
 

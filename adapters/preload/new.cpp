@@ -76,7 +76,7 @@ void delete_sized(void* p, std::size_t bytes, std::size_t alignment) noexcept {
     const std::uint32_t size_class = size_class_of(bytes, alignment);
     if (!p || size_class == no_size_class || current.ignore_size) [[unlikely]]
         return deallocate(p);
-    deallocate(size_class, p);
+    deallocate(p, size_class);
 }
 
 }  // namespace

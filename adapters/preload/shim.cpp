@@ -31,6 +31,9 @@ namespace {
 // With settings::local_bytes, a thread that only frees keeps at most 1 MiB.
 constexpr std::size_t magazine_bytes = 16 * 1024, private_bytes_max = 768 * 1024;
 
+// Slices that a thread with time hands down in a row.
+constexpr int rounds_max = 10'000;
+
 constinit std::atomic<pool*> the_pool{nullptr};
 constinit std::atomic<bool> building{false};
 constinit std::atomic<bool> loaded{false};  // our constructor has run
@@ -50,7 +53,7 @@ void give_asides(pool& to) noexcept {
     for (aside* a = put_aside.exchange(nullptr, std::memory_order_acquire); a;) {
         aside* next = a->next;
         if (const std::size_t after = page_map::class_after(a))
-            to.deallocate(static_cast<std::uint32_t>(after - 1), a);
+            to.deallocate(a, static_cast<std::uint32_t>(after - 1));
         else
             backing::free_inside(a);
         a = next;
@@ -92,15 +95,15 @@ pool* build() noexcept {
     alignas(pool) static std::byte place[sizeof(pool)];
     current.read();
     const pool_plan plan{.sizes = {.count = size_class_count},
-                         .blocks_per_magazine_max = magazine::capacity_max,
-                         .magazine_bytes_max = magazine_bytes,
-                         .local_bytes_max = static_cast<std::size_t>(current.local_bytes),
+                         .limits = {.blocks_per_magazine_max = magazine::capacity_max,
+                                    .magazine_bytes_max = magazine_bytes,
+                                    .local_bytes_max = static_cast<std::size_t>(current.local_bytes),
+                                    .private_bytes_max = private_bytes_max},
                          .decay_interval = std::chrono::milliseconds(current.decay_ms),
                          .index_wanted = shim_index,
-                         .private_bytes_max = private_bytes_max,
                          .idle_bytes_max = static_cast<std::size_t>(current.idle_bytes),
                          .foreign = backing::free_inside};
-    pool* fresh = ::new (place) pool(plan, backing::spans(), pool::from_spans{});
+    pool* fresh = ::new (place) pool(plan, backing::spans());
     ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     the_pool.store(fresh, std::memory_order_release);  // the pool, for built()
     return fresh;
@@ -165,18 +168,16 @@ void* allocate_slow(std::size_t size_class) noexcept {
     return nullptr;
 }
 
-void deallocate_slow(std::size_t size_class, void* block) noexcept {
+void deallocate_slow(void* block, std::size_t size_class) noexcept {
     const slow_section section;
     pool* to = section ? pool_ready() : nullptr;
     if (to)
-        to->deallocate(static_cast<std::uint32_t>(size_class), block);
+        to->deallocate(block, static_cast<std::uint32_t>(size_class));
     else if (page_map::find(block))
         set_aside(block);
     else
         backing::free(block);  // by a sized form, before the pool was there
 }
-
-void deallocate_slow(void* block) noexcept { deallocate_slow(page_map::class_after(block) - 1, block); }
 
 void* allocate_large(std::size_t bytes) noexcept {
     look_at_the_clock();
@@ -218,10 +219,9 @@ tidepool::stats snapshot() noexcept {
 
 void tick_at_leisure() noexcept {
     const slow_section section;
-    pool* p = section ? pool_ready() : nullptr;
-    if (!p) return;
-    registry::tick_due(coarse_now());
-    p->finish_tick();
+    if (!section || !pool_ready()) return;
+    for (int rounds = 0; rounds < rounds_max && registry::tick_due(coarse_now()); ++rounds) {
+    }
 }
 
 }  // namespace preload

@@ -35,8 +35,7 @@ extern settings current;
 
 // What a private hit could not serve. Null, and ENOMEM, when there is no memory.
 void* allocate_slow(std::size_t size_class) noexcept;
-void deallocate_slow(std::size_t size_class, void* block) noexcept;
-void deallocate_slow(void* block) noexcept;  // one of the pool's
+void deallocate_slow(void* block, std::size_t size_class) noexcept;
 
 // Requests that no size class serves. As the C functions.
 void* allocate_large(std::size_t bytes) noexcept;
@@ -62,8 +61,8 @@ inline void* allocate(std::size_t size_class) noexcept {
     return detail::take_or(shim_index, size_class, [=] { return allocate_slow(size_class); });
 }
 
-inline void deallocate(std::size_t size_class, void* block) noexcept {
-    detail::give_or(shim_index, size_class, block, [=] { deallocate_slow(size_class, block); });
+inline void deallocate(void* block, std::size_t size_class) noexcept {
+    detail::give_or(shim_index, size_class, block, [=] { deallocate_slow(block, size_class); });
 }
 
 // By the page map: two dependent loads.
@@ -71,7 +70,7 @@ inline void deallocate(void* p) noexcept {
     const std::size_t after = detail::page_map::class_after(p);
     if (after == 0) [[unlikely]]
         return deallocate_other(p);
-    detail::give_or(shim_index, after - 1, p, [=] { deallocate_slow(p); });
+    deallocate(p, after - 1);
 }
 
 inline std::size_t class_bytes(std::size_t size_class) noexcept {

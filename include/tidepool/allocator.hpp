@@ -46,10 +46,10 @@ public:
     [[nodiscard]] T* allocate(std::size_t n) {
         const std::size_t bytes = detail::array_bytes<T>(n);
         const std::uint32_t size_class = detail::size_class_of(bytes, alignof(T));
-        const auto otherwise = [&] { return detail::default_allocate(size_class, bytes, alignof(T)); };
+        const auto missed = [&] { return detail::default_allocate(size_class, bytes, alignof(T)); };
         if (size_class == detail::no_size_class) [[unlikely]]
-            return static_cast<T*>(otherwise());
-        return static_cast<T*>(detail::take_or(detail::default_index, size_class, otherwise));
+            return static_cast<T*>(missed());
+        return static_cast<T*>(detail::take_or(detail::default_index, size_class, missed));
     }
 
     // Ignores null.
@@ -58,10 +58,10 @@ public:
             return;
         const std::size_t bytes = n * sizeof(T);
         const std::uint32_t size_class = detail::size_class_of(bytes, alignof(T));
-        const auto otherwise = [&] { detail::default_deallocate(size_class, p, bytes, alignof(T)); };
+        const auto missed = [&] { detail::default_deallocate(p, size_class, bytes, alignof(T)); };
         if (size_class == detail::no_size_class) [[unlikely]]
-            return otherwise();
-        detail::give_or(detail::default_index, size_class, p, otherwise);
+            return missed();
+        detail::give_or(detail::default_index, size_class, p, missed);
     }
 
     friend constexpr bool operator==(const allocator&, const allocator&) noexcept { return true; }
@@ -93,7 +93,7 @@ public:
             return;
         const std::size_t bytes = n * sizeof(T);
         const std::uint32_t size_class = detail::size_class_of(bytes, alignof(T));
-        pool_->deallocate_class(size_class, p, bytes, alignof(T));
+        pool_->deallocate_class(p, size_class, bytes, alignof(T));
     }
 
     pool_resource& resource() const noexcept { return *pool_; }

@@ -46,7 +46,7 @@ public:
     // Ignores null.
     void deallocate(void* block) noexcept {
         if (block) [[likely]]
-            detail::deallocate(*engine_, index_, 0, block);
+            detail::deallocate(*engine_, index_, block, 0);
     }
 
     // As the members of pool_resource.

@@ -100,7 +100,7 @@ public:
             if (!keep) return;
             guard.object = nullptr;
         }
-        detail::deallocate(*engine_, index_, 0, object);
+        detail::deallocate(*engine_, index_, object, 0);
     }
 
     // Destroys an object that came from this pool instead of putting it back. Ignores null.

@@ -24,7 +24,7 @@ namespace detail {
 
 // The stateless allocator's way past its inlined hit. The first throws std::bad_alloc.
 void* default_allocate(std::uint32_t size_class, std::size_t bytes, std::size_t alignment);
-void default_deallocate(std::uint32_t size_class, void* p, std::size_t bytes, std::size_t alignment) noexcept;
+void default_deallocate(void* p, std::uint32_t size_class, std::size_t bytes, std::size_t alignment) noexcept;
 
 }  // namespace detail
 
@@ -85,18 +85,28 @@ private:
     friend class pool_allocator;
     friend pool_resource& default_pool();
     friend void* detail::default_allocate(std::uint32_t, std::size_t, std::size_t);
-    friend void detail::default_deallocate(std::uint32_t, void*, std::size_t, std::size_t) noexcept;
+    friend void detail::default_deallocate(void*, std::uint32_t, std::size_t, std::size_t) noexcept;
 
     using maker = detail::pool_ptr (*)(pool_options&, const tidepool::upstream&);
     pool_resource(const pool_options& options, tidepool::upstream from, maker make);
 
-    // With the size class known; size_class may be no_size_class. The first throws std::bad_alloc.
-    [[nodiscard]] void* allocate_class(std::uint32_t size_class, std::size_t bytes, std::size_t alignment);
-    void deallocate_class(std::uint32_t size_class, void* p, std::size_t bytes, std::size_t alignment) noexcept;
+    // With the size class known; it may be no_size_class. The first throws std::bad_alloc.
+    [[nodiscard]] void* allocate_class(std::uint32_t size_class, std::size_t bytes, std::size_t alignment) {
+        const auto missed = [&] { return allocate_missed(size_class, bytes, alignment); };
+        return size_class == detail::no_size_class ? missed() : detail::take_or(index_, size_class, missed);
+    }
+    void deallocate_class(void* p, std::uint32_t size_class, std::size_t bytes, std::size_t alignment) noexcept {
+        const auto missed = [&] { deallocate_missed(p, size_class, bytes, alignment); };
+        size_class == detail::no_size_class ? missed() : detail::give_or(index_, size_class, p, missed);
+    }
 
-    // What is not a private hit of an ordinary request.
-    [[gnu::noinline]] void* allocate_missed(std::size_t bytes, std::size_t alignment);
-    [[gnu::noinline]] void deallocate_missed(void* p, std::size_t bytes, std::size_t alignment) noexcept;
+    // What was no private hit. The first throws std::bad_alloc.
+    [[gnu::noinline]] void* allocate_missed(std::uint32_t size_class, std::size_t bytes, std::size_t alignment);
+    [[gnu::noinline]] void deallocate_missed(void* p, std::uint32_t size_class, std::size_t bytes,
+                                             std::size_t alignment) noexcept;
+    // Requests that are too large or aligned too much for the table of size classes. The first throws std::bad_alloc.
+    [[gnu::noinline]] void* allocate_uncommon(std::size_t bytes, std::size_t alignment);
+    [[gnu::noinline]] void deallocate_uncommon(void* p, std::size_t bytes, std::size_t alignment) noexcept;
 
     pool_options options_;
     tidepool::upstream upstream_;

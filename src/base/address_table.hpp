@@ -74,6 +74,14 @@ public:
         return change(e ? &e->value : nullptr);
     }
 
+    // use(p, value) for each, under the lock.
+    template <class Use>
+    void for_each(Use use) noexcept {
+        const lock_guard hold(lock_);
+        for (std::size_t i = 0; i < capacity_; ++i)
+            if (entries_[i].key) use(entries_[i].key, entries_[i].value);
+    }
+
     // Takes all out: use(p, value) for each, without the lock.
     template <class Use>
     void erase_all(Use use) noexcept {

@@ -1,32 +1,41 @@
 // The slow half of a local: for each size class the spare magazine, the two generations of chains, and the counters.
 //
-// Who may do what: "owner" is the thread whose slot the local hangs from, when inside, or a visitor that keeps the
-// owner out (src/base/handshake.hpp), or the exiting owner. Any thread may take from the tails of the chains.
+// Who may do what: the owner's part is reached through a bin (src/cache/bin.hpp), and only a pin yields one. Any thread
+// may take from the tails of the chains and read what is counted.
 //
-// Invariants, for each size class, with the owner's eyes:
-//  1. `loaded` is no_magazine or a magazine of the class; `spare` is null or a magazine of the class.
+// Invariants, for each size class, whenever the local is pinned:
+//  1. The loaded magazine is no_magazine or one of the class; the spare is null or one of the class.
 //  2. chains[young] holds magazines that were put there since the last tick, chains[1 - young] (the victim) those put
-//     there before it and since the tick before that. Stock of an older age is nowhere.
-//  3. blocks in the chains = chained_blocks - stolen_blocks, and the same in bytes over all classes; once no thief is
-//     between its pop and its count.
+//  there
+//     before it and since the tick before that. Stock of an older age is nowhere.
+//  3. Blocks in the chains = chained_blocks - stolen_blocks, and the same in bytes over all classes; once no thief is
+//  between
+//     its pop and its count.
+//  4. private_bytes is what the private magazines of all classes would hold if they were full.
+//  5. Classes from `classes` on have never had a magazine.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
-#include "base/arena.hpp"
 #include "base/counters.hpp"
 #include "cache/chain.hpp"
+#include "cache/depot.hpp"
 
 #include <tidepool/detail/config.hpp>
-#include <tidepool/detail/fast_path.hpp>
+#include <tidepool/detail/magazine.hpp>
+#include <tidepool/detail/pin_slot.hpp>
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
+
+// Written by the owner, read by any thread.
+struct bin_counters {
+    counter hits_private, hits_chain, hits_steal, hits_victim, misses, refills, spills, spilled_blocks;
+};
 
 struct alignas(apart) cache_bin {
     // Read by thieves on a probe; written by them when they take, by the owner when a ring is added or at a tick.
@@ -39,93 +48,89 @@ struct alignas(apart) cache_bin {
     std::uint32_t magazine_bytes = 0;  // of blocks, in a full one; fixed
     magazine* spare = nullptr;
     counter chained_blocks;
-    counter hits_private, hits_chain, hits_steal, hits_victim, misses, refills, spills, spilled_blocks;
+    bin_counters counted;
 
     // Sequentially consistent: a thief that looks again after hint::lower() must see a flip whose raise() it has
     // missed.
-    chain<magazine>& young_chain() noexcept { return chains[young.load(std::memory_order_seq_cst)]; }
-    chain<magazine>& victim() noexcept { return chains[1 - young.load(std::memory_order_seq_cst)]; }
+    chain<magazine>& chain_of(generation g) noexcept {
+        return chains[young.load(std::memory_order_seq_cst) ^ (g == generation::old)];
+    }
     // Owner.
     void flip() noexcept { young.store(young.load(std::memory_order_relaxed) ^ 1, std::memory_order_seq_cst); }
 };
 // A thread has one of each class for as long as the process lives, so it should not be larger than it must.
 static_assert(sizeof(cache_bin) == apart);
 
-struct alignas(apart) local {
-    // The owner's, but for what is fixed.
-    local_head* const front;           // fixed
-    pin_slot* const its_pin_slot;      // in the owner's table, or `own_pin_slot`; fixed
-    pin_slot own_pin_slot;             // for pools that came too late for a place in the table
-    const std::uint32_t number;        // dense within the pool; fixed
-    std::uint32_t exchanges = 0;       // magazine exchanges so far
-    std::atomic<std::uint64_t> epoch;  // the tick that this local was rotated for last; read by visitors too
-    counter chained_bytes;
-    std::uint64_t private_bytes = 0;  // of blocks, were all private magazines full; owner
-    std::uint32_t shed_next = 0;      // size class; owner
-    std::uint32_t classes = 0;        // classes from here on have never had a magazine; owner
-
-    // Thieves write this.
-    alignas(apart) std::atomic<std::uint64_t> stolen_bytes{0};
-
-    // `in_table` may be null.
-    local(local_head* head, pin_slot* in_table, std::uint32_t its_number, std::uint64_t now) noexcept
-        : front(head),
-          its_pin_slot(in_table ? in_table : &own_pin_slot),
-          own_pin_slot(*head),
+class alignas(apart) local {
+public:
+    // `in_table` may be null. Needs one cache_bin for each class right behind it.
+    local(depots& shared, local_head* its_head, pin_slot* in_table, std::uint32_t its_number,
+          std::uint64_t now) noexcept
+        : head(its_head),
+          slot(in_table ? in_table : &own_slot_),
           number(its_number),
-          epoch(now) {}
-
-    bool occupied() const noexcept { return its_pin_slot->occupied(*front); }
-
-    magazine*& loaded(std::uint32_t size_class) noexcept { return front->own()[size_class]; }
-    // The array stands right behind.
-    cache_bin& cache_bin_of(std::uint32_t size_class) noexcept {
-        return reinterpret_cast<cache_bin*>(this + 1)[size_class];
+          epoch_(now),
+          shared_(shared),
+          own_slot_(*its_head) {
+        for (std::uint32_t c = 0; c < shared.sizes.count; ++c)
+            (::new (&bin_at(c)) cache_bin)->magazine_bytes = shared[c].magazine_bytes;
     }
+    static std::size_t bytes_behind(const depots& shared) noexcept { return shared.sizes.count * sizeof(cache_bin); }
 
-    // Bytes in all chains; off by what is just coming and going. Any thread. Relaxed: a bound, not a book.
+    local_head* const head;      // fixed
+    pin_slot* const slot;        // in the owner's table, or one of our own; fixed
+    const std::uint32_t number;  // dense within the pool; fixed
+
+    bool occupied() const noexcept { return slot->occupied(*head); }
+
+    // The tick that this local was rotated for last. Relaxed: an epoch that is just changing is seen at the next look.
+    std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_relaxed); }
+
+    const bin_counters& counted(std::uint32_t size_class) noexcept { return bin_at(size_class).counted; }
+
+    // Bytes in all chains; off by what is just coming and going. Relaxed: a bound, not a book.
     std::uint64_t bytes_chained() const noexcept {
-        const std::uint64_t stolen = stolen_bytes.load(std::memory_order_relaxed), chained = chained_bytes.get();
+        const std::uint64_t stolen = stolen_bytes_.load(std::memory_order_relaxed), chained = chained_bytes_.get();
         return chained > stolen ? chained - stolen : 0;
     }
-
-    // Owner: a private magazine of the rack comes, or goes.
-    magazine* account_in(cache_bin& r, magazine* m) noexcept {
-        private_bytes += r.magazine_bytes;
-        return m;
-    }
-    magazine* account_out(cache_bin& r, magazine* m) noexcept {
-        private_bytes -= r.magazine_bytes;
-        return m;
+    // Blocks in the chains of a class; the same.
+    std::uint64_t blocks_chained(std::uint32_t size_class) noexcept {
+        const cache_bin& b = bin_at(size_class);
+        return b.chained_blocks.get() - b.stolen_blocks.load(std::memory_order_relaxed);
     }
 
-    // Owner: as the function of chain, with the books kept. Needs m not empty.
-    bool push(magazine* m, std::size_t block_bytes, arena& rings, std::uint32_t size_max) noexcept {
-        cache_bin& r = cache_bin_of(m->size_class());
-        const std::size_t count = m->count();  // once pushed, a thief may have it
-        if (!r.young_chain().push_head(m, rings, size_max)) return false;
-        r.chained_blocks.add(count);
-        chained_bytes.add(count * block_bytes);
-        return true;
-    }
-
-    // Owner: the books after a pop of its own.
-    magazine* taken(magazine* m, std::size_t block_bytes) noexcept {
+    // A magazine from a chain's tail, or null. Lock-free. Relaxed: sums, read when nobody is inside.
+    magazine* steal(std::uint32_t size_class, generation g) noexcept {
+        cache_bin& b = bin_at(size_class);
+        magazine* m = b.chain_of(g).pop_tail();
         if (m) {
-            cache_bin_of(m->size_class()).chained_blocks.subtract(m->count());
-            chained_bytes.subtract(m->count() * block_bytes);
+            b.stolen_blocks.fetch_add(m->count(), std::memory_order_relaxed);
+            stolen_bytes_.fetch_add(m->count() * shared_[size_class].block_bytes, std::memory_order_relaxed);
         }
         return m;
     }
+    bool has(std::uint32_t size_class, generation g) noexcept { return !bin_at(size_class).chain_of(g).empty(); }
 
-    // Any thread: the books after a pop from the tail. Relaxed: sums, read when all is still.
-    magazine* stolen(magazine* m, std::size_t block_bytes) noexcept {
-        if (m) {
-            cache_bin_of(m->size_class()).stolen_blocks.fetch_add(m->count(), std::memory_order_relaxed);
-            stolen_bytes.fetch_add(m->count() * block_bytes, std::memory_order_relaxed);
-        }
-        return m;
-    }
+private:
+    friend class bin;
+    friend class pin;
+    friend struct test_pin;  // tests/unit/bin.cpp
+
+    // The array stands right behind.
+    cache_bin& bin_at(std::uint32_t size_class) noexcept { return reinterpret_cast<cache_bin*>(this + 1)[size_class]; }
+
+    // The owner's, but for what is fixed; the first two are read by any thread.
+    std::atomic<std::uint64_t> epoch_;
+    counter chained_bytes_;
+    std::uint64_t private_bytes_ = 0;
+    std::uint32_t exchanges_ = 0;  // magazine exchanges so far
+    std::uint32_t shed_next_ = 0;  // size class
+    std::uint32_t classes_ = 0;
+    depots& shared_;
+    pin_slot own_slot_;  // for pools that came too late for a place in the table
+
+    // Thieves write this.
+    alignas(apart) std::atomic<std::uint64_t> stolen_bytes_{0};
 };
 
 }  // namespace detail

@@ -5,11 +5,11 @@ inline namespace TIDEPOOL_ABI {
 namespace detail {
 
 void* default_allocate(std::uint32_t size_class, std::size_t bytes, std::size_t alignment) {
-    return default_pool().allocate_class(size_class, bytes, alignment);
+    return default_pool().allocate_missed(size_class, bytes, alignment);
 }
 
-void default_deallocate(std::uint32_t size_class, void* p, std::size_t bytes, std::size_t alignment) noexcept {
-    default_pool().deallocate_class(size_class, p, bytes, alignment);
+void default_deallocate(void* p, std::uint32_t size_class, std::size_t bytes, std::size_t alignment) noexcept {
+    default_pool().deallocate_missed(p, size_class, bytes, alignment);
 }
 
 }  // namespace detail

@@ -54,11 +54,12 @@ pool_plan plan_for(pool_options& options, block_sizes sizes) {
     if (options.source != block_source::spans && options.source != block_source::direct)
         refuse("source", std::to_string(static_cast<int>(options.source)), "spans or direct");
     return {.sizes = sizes,
-            .blocks_per_magazine_max = options.max_blocks_per_chunk,
-            .magazine_bytes_max = options.magazine_bytes_max,
-            .local_bytes_max = options.local_bytes_max,
+            .limits = {.blocks_per_magazine_max = options.max_blocks_per_chunk,
+                       .magazine_bytes_max = options.magazine_bytes_max,
+                       .local_bytes_max = options.local_bytes_max,
+                       .private_bytes_max = private_bytes_max},
             .decay_interval = options.decay_interval,
-            .private_bytes_max = private_bytes_max};
+            .source = options.source == block_source::direct ? source_kind::direct : source_kind::spans};
 }
 
 pool_plan plan_for_classes(pool_options& options) {
@@ -78,10 +79,9 @@ void listen_to_forks() {
     if (made_once<listen>() != 0) throw std::bad_alloc();
 }
 
-pool_ptr make(const pool_plan& plan, block_source source, const upstream& from) {
+pool_ptr make(const pool_plan& plan, const upstream& from) {
     listen_to_forks();
-    if (source == block_source::direct) return pool_ptr(new pool(plan, from, pool::from_direct{}));
-    return pool_ptr(new pool(plan, from, pool::from_spans{}));
+    return pool_ptr(new pool(plan, from));
 }
 
 }  // namespace
@@ -95,14 +95,12 @@ making_default_pool::~making_default_pool() { registry::making().unlock(); }
 
 void pool_deleter::operator()(pool* engine) const noexcept { delete engine; }
 
-pool_ptr make_pool(pool_options& options, const upstream& from) {
-    return make(plan_for_classes(options), options.source, from);
-}
+pool_ptr make_pool(pool_options& options, const upstream& from) { return make(plan_for_classes(options), from); }
 
 pool_ptr make_default_pool(pool_options& options, const upstream& from) {
     pool_plan plan = plan_for_classes(options);
     plan.index_wanted = default_index;
-    return make(plan, options.source, from);
+    return make(plan, from);
 }
 
 pool_ptr make_block_pool(std::size_t& block_bytes, std::size_t alignment, pool_options& options, const upstream& from) {
@@ -117,7 +115,7 @@ pool_ptr make_block_pool(std::size_t& block_bytes, std::size_t alignment, pool_o
         if (usable > block_bytes && usable <= block_bytes_limit) block_bytes = usable;
     }
     options.largest_required_pool_block = block_bytes;
-    return make(plan_for(options, {.count = 1, .only = block_bytes}), options.source, from);
+    return make(plan_for(options, {.count = 1, .only = block_bytes}), from);
 }
 
 pool_ptr make_object_pool(std::size_t object_bytes, object_pool_options& options, object_disposer disposer) {
@@ -126,31 +124,22 @@ pool_ptr make_object_pool(std::size_t object_bytes, object_pool_options& options
     constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
     const bool unbounded = options.local_objects_max > most / object_bytes;
     const pool_plan plan{.sizes = {.count = 1, .only = object_bytes},
-                         .blocks_per_magazine_max = options.magazine_capacity,
-                         .magazine_bytes_max = options.magazine_capacity * object_bytes,
-                         .local_bytes_max = unbounded ? most : options.local_objects_max * object_bytes,
-                         .decay_interval = options.decay_interval};
-    listen_to_forks();
-    return pool_ptr(new pool(plan, disposer));
+                         .limits = {.blocks_per_magazine_max = options.magazine_capacity,
+                                    .magazine_bytes_max = options.magazine_capacity * object_bytes,
+                                    .local_bytes_max = unbounded ? most : options.local_objects_max * object_bytes},
+                         .decay_interval = options.decay_interval,
+                         .source = source_kind::objects,
+                         .disposer = disposer};
+    return make(plan, libc_upstream());
 }
 
-std::uint32_t pool_index(const pool& engine) noexcept { return engine.index(); }
-std::uint32_t pool_class_count(const pool& engine) noexcept { return engine.class_count(); }
+std::uint32_t pool_index(const pool& engine) noexcept { return engine.index; }
+std::uint32_t pool_class_count(const pool& engine) noexcept { return engine.class_count; }
 
 void tick(pool& engine) noexcept { engine.tick_now(); }
-std::size_t trim(pool& engine, std::size_t keep_bytes) noexcept { return engine.trim_and_purge(keep_bytes); }
+std::size_t trim(pool& engine, std::size_t keep_bytes) noexcept { return engine.trim(keep_bytes, true); }
 tidepool::stats snapshot(pool& engine) noexcept { return engine.snapshot(); }
 void release(pool& engine) noexcept { engine.release(); }
-
-void* allocate_large(pool& engine, std::size_t bytes, std::size_t alignment) noexcept {
-    return engine.allocate_large(bytes, alignment);
-}
-void deallocate_large(pool& engine, void* p, std::size_t bytes, std::size_t alignment) noexcept {
-    engine.deallocate_large(p, bytes, alignment);
-}
-
-void note_created(pool& engine, void* object) noexcept { engine.created(object); }
-void note_destroyed(pool& engine, void* object) noexcept { engine.destroyed(object); }
 
 }  // namespace detail
 }  // namespace TIDEPOOL_ABI

@@ -52,6 +52,16 @@ public:
         book_.erase_all([](const void*, line) {});
     }
 
+    // Blocks of a class that the program has. O(blocks).
+    std::uint64_t with_program(std::uint32_t size_class) noexcept {
+        std::uint64_t blocks = 0;
+        book_.for_each(
+            [&](const void*, line found) { blocks += found.with_program && found.size_class == size_class; });
+        return blocks;
+    }
+    // Whether every block that went out has its line.
+    bool complete() const noexcept { return complete_.load(std::memory_order_relaxed); }
+
     // Around a fork, by the forking thread.
     void before_fork() noexcept { book_.before_fork(); }
     void after_fork() noexcept { book_.after_fork(); }

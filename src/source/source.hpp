@@ -4,22 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/block_sizes.hpp"
+
 #include <tidepool/detail/config.hpp>
-#include <tidepool/detail/size_classes.hpp>
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
-
-// The block size of each size class: those of size_classes.hpp, or one size for a pool that has only one.
-struct block_sizes {
-    std::uint32_t count;
-    std::size_t only = 0;  // bytes; 0 where the table's sizes hold
-
-    std::size_t operator[](std::uint32_t size_class) const noexcept {
-        return only ? only : size_class_bytes(size_class);
-    }
-};
 
 // Any thread may call any member at any time, but for set_up() and release_all(). No caller holds a lock, but for
 // set_up().

@@ -44,7 +44,7 @@ struct kit {
     const std::uint32_t index = detail::pool_index(*pool);
 
     void* take(std::uint32_t size_class) { return detail::allocate(*pool, index, size_class); }
-    void give(std::uint32_t size_class, void* block) { detail::deallocate(*pool, index, size_class, block); }
+    void give(std::uint32_t size_class, void* block) { detail::deallocate(*pool, index, block, size_class); }
     void leave_stock(std::uint32_t size_class, std::size_t count) {
         std::vector<void*> taken(count);
         for (void*& each : taken) each = take(size_class);
@@ -169,7 +169,7 @@ private:
         detail::tick(*above_);
         static_cast<void>(detail::snapshot(*above_));
         static_cast<void>(detail::trim(*above_, 10'000));
-        if (block) detail::deallocate(*above_, index, some_class, block);
+        if (block) detail::deallocate(*above_, index, block, some_class);
         prying = false;
     }
 
@@ -194,8 +194,8 @@ TEST_CASE("an upstream may use the pool it serves") {
                 for (std::size_t i = 0; i < support::scaled(1500); ++i)
                     taken.push_back({detail::allocate(*pool, index, some_class), detail::allocate(*pool, index, 50)});
                 for (const auto& [one, two] : taken) {
-                    detail::deallocate(*pool, index, some_class, one);
-                    detail::deallocate(*pool, index, 50, two);
+                    detail::deallocate(*pool, index, one, some_class);
+                    detail::deallocate(*pool, index, two, 50);
                 }
             });
             CHECK(detail::snapshot(*pool).blocks_in_use == 0);

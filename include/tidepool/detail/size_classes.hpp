@@ -1,6 +1,6 @@
 // Size classes: from a request to the block that serves it. Pure arithmetic, any thread.
 //
-// Invariants (check_size_classes() in tests/unit proves them):
+// Invariants (tests/unit/size_classes.cpp proves them):
 //  1. Class sizes rise, are multiples of 16, end at 32 KiB, and every power of two from 16 on is one.
 //  2. Up to 128 B they are 16 bytes apart; above, eight to the doubling, so that a block is at most 9/8 of the smallest
 //     request above the class before it: internal waste stays under 12.5 %.

@@ -1,0 +1,134 @@
+// What all threads share of one size class, and of all classes together. Any thread.
+//
+// Invariants:
+//  1. Until set_up() nothing is mapped. After it the depots are there for as long as the pool lives.
+//  2. A hint's bit is set where a local of that number has a magazine of that generation (src/cache/hint.hpp).
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/arena.hpp"
+#include "base/block_sizes.hpp"
+#include "cache/hint.hpp"
+#include "cache/magazine_slabs.hpp"
+#include "cache/magazines.hpp"
+#include "cache/outgoing.hpp"
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+enum class generation { young, old };  // old: the victim
+
+// How much the cache may hold.
+struct cache_limits {
+    std::size_t blocks_per_magazine_max;
+    std::size_t magazine_bytes_max;
+    std::size_t local_bytes_max;                                   // in a local's chains
+    std::size_t private_bytes_max = static_cast<std::size_t>(-1);  // in a local's private magazines, were all full
+};
+
+struct depot {
+    // Read by every miss, written on a change only.
+    alignas(apart) hint young;
+    hint old;
+    std::size_t block_bytes = 0;       // fixed
+    std::uint32_t magazine_bytes = 0;  // of blocks, in a full magazine; fixed
+    std::uint32_t chain_max = 0;       // slots of a chain's largest ring; fixed
+    std::uint32_t refill_first = 0;    // blocks of a local's first refill; fixed
+
+    // Written once a magazine.
+    alignas(apart) magazine_stock stock;
+
+    hint& hint_of(generation g) noexcept { return g == generation::young ? young : old; }
+};
+
+// The depots of one pool, the memory of its records and magazines, and what is on its way down.
+class depots {
+public:
+    depots(block_sizes its_sizes, const cache_limits& its_limits) noexcept : sizes(its_sizes), limits(its_limits) {}
+
+    const block_sizes sizes;
+    const cache_limits limits;
+    arena records;
+    magazine_slabs slabs;
+    outgoing leaving;
+
+    bool ready() const noexcept { return depots_.load(std::memory_order_acquire); }  // partner: set_up()
+
+    // False when there is no memory. One thread at a time. `alone`: nobody can look into a running thread's local, so
+    // magazines are small.
+    bool set_up(bool alone) noexcept {
+        void* place = records.allocate(sizes.count * sizeof(depot), alignof(depot));
+        if (!place) return false;
+        auto* made = static_cast<depot*>(place);
+        for (std::uint32_t c = 0; c < sizes.count; ++c) set_up(*::new (made + c) depot, c, alone);
+        depots_.store(made, std::memory_order_release);  // the depots, for all who find them here
+        return true;
+    }
+
+    // Needs ready(), found by this thread before. Relaxed for that reason.
+    depot& operator[](std::uint32_t size_class) noexcept { return depots_.load(std::memory_order_relaxed)[size_class]; }
+
+    // An empty magazine of a class, or null when there is no memory for one.
+    magazine* take_empty(std::uint32_t size_class) noexcept { return (*this)[size_class].stock.take(slabs); }
+    // Needs: it is empty, and nobody else has it.
+    void put_empty(magazine* m) noexcept { (*this)[m->size_class()].stock.put(m); }
+
+    // Magazines that nobody needs leave the process: the empties of all classes at once, because a slab has magazines
+    // of several. Who wants one meanwhile makes a new one. One thread at a time.
+    void release_empties() noexcept {
+        magazine_list idle;
+        for (std::uint32_t c = 0; c < sizes.count; ++c)
+            for (magazine *m = (*this)[c].stock.take_all(), *next; m; m = next) {
+                next = m->next;
+                idle.push(m);
+            }
+        slabs.release(idle.take_all(), [this](magazine* m) { put_empty(m); });
+    }
+
+    // Around a fork, by the forking thread. `records` comes last: the others allocate under their locks.
+    void before_fork() noexcept {
+        leaving.before_fork();
+        if (ready())
+            for (std::uint32_t c = 0; c < sizes.count; ++c) (*this)[c].stock.before_fork();
+    }
+    void after_fork() noexcept {
+        if (ready())
+            for (std::uint32_t c = 0; c < sizes.count; ++c) (*this)[c].stock.after_fork();
+        leaving.after_fork();
+    }
+
+private:
+    static constexpr std::uint32_t refill_first = 16;    // blocks; doubles with each refill up to a magazine
+    static constexpr std::uint32_t chain_slots_min = 8;  // what a thread's two magazines need at a tick, and more
+    static constexpr std::uint32_t chain_slots_max = 1U << 20;
+    static constexpr std::size_t chained_bytes_min = std::size_t{16} << 10;
+    static constexpr unsigned alone_divisor = 8;  // magazines are that much smaller where nobody can look into them
+
+    void set_up(depot& d, std::uint32_t size_class, bool alone) noexcept {
+        d.block_bytes = sizes[size_class];
+        std::size_t capacity = std::min(limits.magazine_bytes_max / d.block_bytes, limits.blocks_per_magazine_max);
+        capacity = std::max<std::size_t>(alone ? capacity / alone_divisor : capacity, 1);
+        d.stock.set_up(size_class, static_cast<std::uint32_t>(capacity));
+        d.magazine_bytes = static_cast<std::uint32_t>(capacity * d.block_bytes);
+        d.refill_first = std::min(refill_first, static_cast<std::uint32_t>(capacity));
+        // Of magazines with less than 16 KiB a chain holds no more than of those, lest their pointers take as much as
+        // their blocks.
+        const std::size_t chained_bytes = std::max<std::size_t>(d.magazine_bytes, chained_bytes_min);
+        const std::size_t chained = std::min<std::size_t>(limits.local_bytes_max / chained_bytes, chain_slots_max);
+        d.chain_max = std::max(static_cast<std::uint32_t>(std::bit_ceil(chained)), chain_slots_min);
+    }
+
+    std::atomic<depot*> depots_{nullptr};  // one a class; written once, by set_up()
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

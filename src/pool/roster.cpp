@@ -1,0 +1,133 @@
+#include "pool/roster.hpp"
+
+#include <algorithm>
+
+#include "base/lock_guard.hpp"
+#include "base/thread_slots.hpp"
+#include "cache/steal.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+namespace {
+
+constexpr unsigned owner_wait_rounds = 256;  // how long an owner waits for a visitor before it goes past the cache
+constexpr unsigned fork_wait_rounds = 4096;  // how long a fork waits for all owners: 0.2 s
+
+}  // namespace
+
+pin roster::enter(std::uint64_t now) noexcept {
+    local* its = mine(now);
+    return its ? enter(*its) : pin();
+}
+
+// Waits for a visitor, who is quick; gives up after a bounded time, and at once in a signal handler that has
+// interrupted the owner.
+pin roster::enter(local& mine) noexcept {
+    thread_slot& me = *this_thread;
+    for (unsigned round = 0; round < owner_wait_rounds; ++round) {
+        local_head& found = mine.slot->enter(me);
+        if (&found == mine.head && found.magazines() == found.own()) [[likely]]
+            return pin(mine, pin::who::owner);
+        mine.slot->leave(found);
+        if (&found != mine.head) break;
+        wait_politely(round);
+    }
+    return pin();
+}
+
+local* roster::mine(std::uint64_t now) noexcept {
+    thread_slot* slot = thread_slots::mine();
+    if (!slot) return nullptr;
+    if (local* its = slot->pin_slots[index_].get().body) return its;
+    // There is none yet, or a signal handler has interrupted the owner, or the pool has no pin slot in the table.
+    if (local* its = by_slot_.get(slot->index)) return its;
+    return add(*slot, now);
+}
+
+local* roster::add(thread_slot& slot, std::uint64_t now) noexcept {
+    const lock_guard hold(growing);
+    arena& records = shared_.records;
+    const std::uint32_t number = count_.load(std::memory_order_relaxed);  // relaxed: written under `growing` only
+    // A magazine for each class there can be, not only for the pool's: a request above its largest block is then a miss
+    // like any other. A pool of one size needs one.
+    const std::uint32_t shown = shared_.sizes.only ? 1 : size_class_count;
+    auto* head = records.make<local_head>(shown * sizeof(magazine*));
+    if (!head) return nullptr;
+    std::fill_n(head->own(), shown, &no_magazine);
+    pin_slot* in_table = index_ != no_index ? &slot.pin_slots[index_] : nullptr;
+    auto* fresh = records.make<local>(local::bytes_behind(shared_), shared_, head, in_table, number, now);
+    if (!fresh) return nullptr;
+    head->body = fresh;
+    head->reopen();
+    if (!by_number_.set(number, fresh, records) || !by_slot_.set(slot.index, fresh, records)) return nullptr;
+    fresh->slot->set(*head);
+    // Release: the local and its entry, for visitors and thieves. Sequentially consistent: see steal().
+    count_.store(number + 1, std::memory_order_seq_cst);
+    return fresh;
+}
+
+magazine* roster::steal(bin& own, generation g) noexcept {
+    const std::uint32_t size_class = own.size_class();
+    const std::uint32_t start = own.local_number() + (g == generation::young);
+    return detail::steal(
+        own.shared().hint_of(g), start, [&] { return count_.load(std::memory_order_seq_cst); },  // partner: add()
+        [&](std::uint32_t n) { return by_number_.get(n)->steal(size_class, g); },
+        [&](std::uint32_t n) { return by_number_.get(n)->has(size_class, g); });
+}
+
+void roster::drain(local& each) noexcept {
+    for (std::uint32_t c = 0; c < shared_.sizes.count; ++c)
+        for (const generation g : {generation::young, generation::old})
+            while (magazine* m = each.steal(c, g)) shared_.leaving.send(m);
+}
+
+void roster::thread_exits(std::uint32_t slot) noexcept {
+    local* its = by_slot_.get(slot);
+    if (!its) return;
+    const lock_guard hold(visiting);  // instead of the pin slot: no visitor is inside, and the owner is here
+    pin last(*its, pin::who::visitor);
+    for (std::uint32_t c = 0; c < last.classes(); ++c) last.of(c).empty_to_chain();
+}
+
+// ---- around a fork
+
+void roster::stop_all() noexcept {
+    if (!can_visit) return;
+    for_each([](local& each) { each.head->stop(); });
+    asymmetric_fence::heavy();
+    const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
+    unsigned round = 0;
+    for_each([&](local& each) {
+        if (&each == mine) return;
+        for (; each.occupied() && round < fork_wait_rounds; ++round) wait_long(round);
+    });
+}
+
+void roster::reopen_all() noexcept {
+    for_each([](local& each) { each.head->reopen(); });
+}
+
+// An owner that was still inside is gone with its local half changed: it is left alone for good, stopped.
+void roster::inherit() noexcept {
+    const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
+    for (std::uint32_t slot = 0; slot < thread_slots::count(); ++slot) {
+        local* each = by_slot_.get(slot);
+        if (!each) continue;
+        if (each != mine) {
+            if (!can_visit || each->occupied()) {
+                by_slot_.set(slot, nullptr, shared_.records);
+                thread_slots::close(slot, index_);
+                continue;
+            }
+            pin theirs(*each, pin::who::visitor);
+            for (std::uint32_t c = 0; c < theirs.classes(); ++c) theirs.of(c).empty_to_chain();
+        }
+        each->head->reopen();
+    }
+}
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

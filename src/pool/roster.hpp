@@ -1,0 +1,155 @@
+// Whose locals there are: a thread's way into its own, a visitor's into all. Any thread.
+//
+// Invariants:
+//  1. A thread slot has at most one local in a pool, and the local stays with the slot when the thread exits.
+//  2. Locals have dense numbers, are never freed and never move while the pool lives.
+//  3. Every local is visited with its owner kept out, or passed over where the owner does not come out in a bounded
+//  time.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/asymmetric_fence.hpp"
+#include "base/sleeping_lock.hpp"
+#include "base/spin_lock.hpp"
+#include "base/stable_table.hpp"
+#include "cache/depot.hpp"
+#include "cache/local.hpp"
+#include "cache/pin.hpp"
+
+#include <tidepool/detail/config.hpp>
+#include <tidepool/detail/magazine.hpp>
+#include <tidepool/detail/pin_slot.hpp>
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+class roster {
+public:
+    // `index`: the pool's place in the threads' tables, known before the first entry.
+    roster(depots& shared, const std::uint32_t& index) noexcept
+        : can_visit(asymmetric_fence::available()), shared_(shared), index_(index) {}
+
+    // Whether owners can be kept out. Fixed.
+    const bool can_visit;
+
+    sleeping_lock growing{lock_rank::pool_growing};    // held while depots or a local are made
+    sleeping_lock visiting{lock_rank::pool_visiting};  // one visitor at a time; never held across a call to the source
+
+    // The calling thread inside its local, which is made on first use. Nobody's where there is none to be had: the
+    // thread has exited its slot, or there is no memory, or a visitor stays too long, or in a signal handler that has
+    // interrupted the owner. `now`: the tick that a new local is as young as. Needs the depots.
+    pin enter(std::uint64_t now) noexcept;
+
+    // Loads a magazine from outside into the calling thread's bin, and has count(bin_counters&) note why. False when
+    // the thread cannot enter.
+    template <class Count>
+    bool install(magazine* m, Count count) noexcept {
+        pin mine = enter(0);  // has its local already
+        if (!mine) return false;
+        bin own = mine.of(m->size_class());
+        own.load(m);
+        count(own.counted());
+        return true;
+    }
+
+    // A magazine of a generation from another local, the next in number first; of the old one, one's own first. Null
+    // when none is found in a bounded number of probes. Lock-free.
+    magazine* steal(bin& own, generation g) noexcept;
+
+    std::uint32_t count() const noexcept { return count_.load(std::memory_order_acquire); }  // partner: add()
+
+    // Calls look(local&) for each local there is.
+    template <class Look>
+    void for_each(Look look) noexcept {
+        const std::uint32_t locals = count();
+        for (std::uint32_t n = 0; n < locals; ++n) look(*by_number_.get(n));
+    }
+
+    // Calls look(pin&) for each local with its owner kept out. Needs `visiting`. Groups share one heavy fence, so the
+    // cost of a visit is one for each 64 threads, and nobody is kept waiting for longer than a group takes.
+    template <class Look>
+    void visit(Look look) noexcept;
+
+    // Calls look(local&, pin&) for each, where nobody else may be using the pool.
+    template <class Look>
+    void visit_alone(Look look) noexcept {
+        for_each([&](local& each) {
+            pin theirs(each, pin::who::visitor);
+            look(each, theirs);
+        });
+    }
+
+    // Sends down what is in a local's chains, taken as a thief takes it.
+    void drain(local& each) noexcept;
+
+    // The calling thread exits: its private magazines go to its chain, where all can take them, and where they age on.
+    void thread_exits(std::uint32_t slot) noexcept;
+
+    // Around a fork, by the forking thread, which takes both locks first. Stops all owners, and waits until they are
+    // outside; not for ever, since one may have been stopped by a debugger.
+    void stop_all() noexcept;
+    void reopen_all() noexcept;
+    // In the child: what the other threads had is stock for all.
+    void inherit() noexcept;
+
+private:
+    // Locals that are stopped together, and share one heavy fence.
+    static constexpr std::uint32_t visited_at_once = 64;
+    // How long a visitor waits for the owners of a group: 32 naps at most, on loaded machines.
+    static constexpr unsigned visitor_wait_rounds = 160;
+
+    local* mine(std::uint64_t now) noexcept;
+    local* add(thread_slot& slot, std::uint64_t now) noexcept;
+    static pin enter(local& mine) noexcept;
+
+    depots& shared_;
+    const std::uint32_t& index_;
+    stable_table<local> by_number_;
+    stable_table<local> by_slot_;
+    std::atomic<std::uint32_t> count_{0};  // locals that exist; written under `growing`
+};
+
+template <class Look>
+void roster::visit(Look look) noexcept {
+    if (!can_visit) return;
+    const std::uint32_t locals = count();
+    const auto look_at = [&](local& each) {
+        {
+            pin theirs(each, pin::who::visitor);
+            look(theirs);
+        }
+        each.head->reopen();
+    };
+    std::array<local*, visited_at_once> inside;
+    for (std::uint32_t first = 0; first < locals; first += visited_at_once) {
+        const std::uint32_t last = std::min(first + visited_at_once, locals);
+        for (std::uint32_t n = first; n < last; ++n) by_number_.get(n)->head->stop();
+        asymmetric_fence::heavy();
+        std::size_t waiting = 0;
+        for (std::uint32_t n = first; n < last; ++n) {
+            local* each = by_number_.get(n);
+            if (each->occupied())
+                inside[waiting++] = each;
+            else
+                look_at(*each);
+        }
+        unsigned round = 0;
+        for (std::size_t i = 0; i < waiting; ++i) {
+            for (; inside[i]->occupied() && round < visitor_wait_rounds; ++round) wait_long(round);
+            if (inside[i]->occupied())
+                inside[i]->head->reopen();
+            else
+                look_at(*inside[i]);
+        }
+    }
+}
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

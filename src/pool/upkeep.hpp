@@ -1,0 +1,56 @@
+// What a pool does beside serving requests: it hands down what ticks and trims took out of the locals, and what the
+// source has idle for too long, in slices, and has the upstream purge once that is through. Any thread, unpinned and
+// without a lock.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/sleeping_lock.hpp"
+#include "cache/depot.hpp"
+#include "cache/outgoing.hpp"
+#include "pool/supply.hpp"
+
+#include <tidepool/detail/config.hpp>
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+class upkeep {
+public:
+    // `visiting`: held while magazines that nobody needs leave.
+    upkeep(depots& shared, supply& below, sleeping_lock& visiting) noexcept
+        : shared_(shared), supply_(below), visiting_(visiting) {}
+
+    // A thread's share, after each exchange of magazines: a slice of what a tick has left, and now and then a look at
+    // the clock; each time while several pools are due, because one look ticks one of them.
+    void after_exchange(std::uint32_t exchanges) noexcept;
+
+    // A tick has left something to do.
+    void begin_tick() noexcept { shared_.leaving.begin_tick(); }
+    bool unfinished() const noexcept { return shared_.leaving.unfinished(); }
+
+    // A bounded part of what waits.
+    void hand_down_slice() noexcept;
+    // All of it. Returns the bytes of the magazines.
+    std::size_t hand_down_all() noexcept;
+    // When all that a tick has left is through, the upstream is asked for its own purge, once for each tick: what
+    // decays shall really leave the process.
+    void finish_if_done() noexcept;
+    // The tick's purge is dropped: memory that is wanted at once need not leave the process.
+    void drop_tick() noexcept { shared_.leaving.drop_tick(); }
+    // For the program, which wants to see the memory gone.
+    void purge() noexcept;
+
+private:
+    std::size_t hand_down(std::size_t blocks_max, std::size_t spans_max) noexcept;
+
+    depots& shared_;
+    supply& supply_;
+    sleeping_lock& visiting_;
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool

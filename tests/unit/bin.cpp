@@ -1,0 +1,350 @@
+// src: cache/bin, cache/pin.hpp, cache/local.hpp: the two generations of a local, its private magazines, and its books.
+#include "cache/bin.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "cache/depot.hpp"
+#include "cache/local.hpp"
+#include "cache/pin.hpp"
+#include "calm.hpp"
+#include "died.hpp"
+#include "scale.hpp"
+#include "threads.hpp"
+
+namespace detail = tidepool::detail;
+
+// The only other one who makes pins is the roster.
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+struct test_pin {
+    static pin of(local& its) noexcept { return pin(its, pin::who::visitor); }
+    static void forget_private_bytes(local& its) noexcept { its.private_bytes_ = 0; }
+    static void claim_unused(local& its) noexcept { its.classes_ = 0; }
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
+
+namespace {
+
+using detail::generation;
+using detail::magazine;
+
+constexpr std::uint32_t capacity = 16, classes = 3, size_class = 1;
+const std::size_t block_bytes = detail::size_class_bytes(size_class);
+
+// A local of three size classes, of which the tests use the middle one.
+struct kit {
+    detail::depots shared;
+    detail::local* local = nullptr;
+    std::vector<magazine*> gone;
+
+    explicit kit(std::size_t local_bytes_max = std::size_t{1} << 30,
+                 std::size_t private_bytes_max = std::size_t{1} << 30)
+        : shared({.count = classes}, {.blocks_per_magazine_max = capacity,
+                                      .magazine_bytes_max = std::size_t{1} << 20,
+                                      .local_bytes_max = local_bytes_max,
+                                      .private_bytes_max = private_bytes_max}) {
+        REQUIRE(shared.set_up(false));
+        auto* head = shared.records.make<detail::local_head>(classes * sizeof(magazine*));
+        std::fill_n(head->own(), classes, &detail::no_magazine);
+        local = shared.records.make<detail::local>(detail::local::bytes_behind(shared), shared, head, nullptr, 5U,
+                                                   std::uint64_t{0});
+        head->body = local;
+        head->reopen();
+    }
+
+    detail::pin pin() { return detail::test_pin::of(*local); }
+    magazine* with(std::uint32_t blocks, std::uint32_t of_class = size_class) {
+        magazine* m = shared.take_empty(of_class);
+        for (std::uint32_t i = 0; i < blocks; ++i) m->push(&gone);
+        return m;
+    }
+    // Puts a magazine into the young chain: as the loaded one, then emptied out of the private part.
+    void chain(magazine* m) {
+        detail::pin p = pin();
+        detail::bin own = p.of(size_class);
+        own.load(m);
+        own.empty_to_chain();
+    }
+    // A tick. What went down is in `gone`.
+    void rotate() {
+        {
+            detail::pin p = pin();
+            p.of(size_class).rotate();
+            p.check();
+        }
+        gone.clear();
+        shared.leaving.receive(detail::outgoing::everything, [&](magazine* m) { gone.push_back(m); });
+    }
+    std::uint64_t blocks_chained() { return local->blocks_chained(size_class); }
+    bool has(generation g) { return local->has(size_class, g); }
+    std::uint64_t private_blocks() { return pin().of(size_class).private_blocks(); }
+};
+
+}  // namespace
+
+TEST_CASE("young stock becomes the victim at the first tick and goes down at the second") {
+    kit k;
+    magazine* m = k.with(10);
+    k.chain(m);
+    CHECK(k.blocks_chained() == 10);
+    CHECK(k.local->bytes_chained() == 10 * block_bytes);
+    k.rotate();
+    CHECK(k.gone.empty());
+    CHECK_FALSE(k.has(generation::young));
+    CHECK(k.has(generation::old));
+    CHECK(k.blocks_chained() == 10);
+    k.rotate();
+    CHECK(k.gone == std::vector{m});
+    CHECK_FALSE(k.has(generation::old));
+    CHECK(k.blocks_chained() == 0);
+    CHECK(k.local->bytes_chained() == 0);
+    k.rotate();
+    CHECK(k.gone.empty());
+}
+
+TEST_CASE("private magazines age with the chain, and empty ones return to the stock") {
+    kit k;
+    magazine* loaded = k.with(10);
+    magazine* spare = k.with(16);
+    {
+        detail::pin p = k.pin();
+        detail::bin own = p.of(size_class);
+        own.load(spare);
+        own.load(loaded);
+        CHECK(own.private_blocks() == 26);
+        for (int i = 0; i < 7; ++i) CHECK(own.take_private());
+        CHECK(own.uncounted_hits() == 7);
+        CHECK(own.private_blocks() == 19);
+    }
+    k.rotate();
+    CHECK(k.private_blocks() == 0);
+    CHECK(k.blocks_chained() == 19);
+    CHECK(k.local->counted(size_class).hits_private.get() == 7);
+    CHECK(loaded->hits() == 0);
+    CHECK(k.gone.empty());
+
+    magazine* empty = k.with(1);
+    {
+        detail::pin p = k.pin();
+        p.of(size_class).load(empty);
+        CHECK(p.of(size_class).take_private());
+    }
+    k.rotate();
+    CHECK(k.shared.take_empty(size_class) == empty);
+    CHECK(std::set(k.gone.begin(), k.gone.end()) == std::set{loaded, spare});
+    CHECK(k.blocks_chained() == 0);
+}
+
+TEST_CASE("a magazine that is put after a tick is a generation younger") {
+    kit k;
+    magazine *old = k.with(1), *fresh = k.with(2);
+    k.chain(old);
+    k.rotate();
+    k.chain(fresh);
+    k.rotate();
+    CHECK(k.gone == std::vector{old});
+    k.rotate();
+    CHECK(k.gone == std::vector{fresh});
+}
+
+TEST_CASE("a magazine the chain has no room for goes down at once instead of being lost") {
+    kit k(0);  // a chain's largest ring has eight slots
+    std::size_t held = 0;
+    while (k.shared.leaving.blocks() == 0) {
+        k.chain(k.with(1));
+        ++held;
+    }
+    --held;
+    k.shared.leaving.receive(detail::outgoing::everything, [&](magazine* m) { CHECK(m->count() == 1); });
+    CHECK(k.blocks_chained() == held);
+    {
+        detail::pin p = k.pin();
+        p.of(size_class).load(k.with(5));
+    }
+    k.rotate();
+    CHECK(k.gone.size() == 1);
+    CHECK(k.gone[0]->count() == 5);
+    CHECK(k.blocks_chained() == held);
+    k.rotate();
+    CHECK(k.gone.size() == held);
+}
+
+TEST_CASE("refills double up to a magazine, and a class that rests asks for less") {
+    kit k;
+    detail::pin p = k.pin();
+    detail::bin own = p.of(size_class);
+    CHECK(own.next_refill() == capacity);  // the first refill is sixteen blocks: a whole magazine here
+    own.load(k.with(1));
+    for (int i = 0; i < 10; ++i) own.rotate();
+    CHECK(own.next_refill() == capacity);
+}
+
+TEST_CASE("a tick of one class leaves the others alone") {
+    kit k;
+    {
+        detail::pin p = k.pin();
+        p.of(0).load(k.with(1, 0));
+    }
+    k.chain(k.with(1));
+    k.rotate();
+    k.rotate();
+    detail::pin p = k.pin();
+    CHECK(p.of(0).private_blocks() == 1);
+    CHECK(p.of(2).private_blocks() == 0);
+}
+
+TEST_CASE("a local that missed ticks makes up for two of them at most") {
+    kit k;
+    magazine* m = k.with(3);
+    k.chain(m);
+    {
+        detail::pin p = k.pin();
+        p.catch_up(1);
+        CHECK(k.local->epoch() == 1);
+        CHECK(k.has(generation::old));
+        p.catch_up(1);
+        CHECK(k.has(generation::old));
+        p.catch_up(100);
+    }
+    CHECK(k.local->epoch() == 100);
+    CHECK_FALSE(k.has(generation::old));
+    CHECK(k.shared.leaving.blocks() == 3);
+}
+
+TEST_CASE("blocks go from hand to hand through loaded, spare and chain") {
+    kit k;
+    detail::pin p = k.pin();
+    detail::bin own = p.of(size_class);
+    CHECK_FALSE(own.take_private());
+    CHECK_FALSE(own.take_chain());
+    std::vector<char> blocks(5 * capacity);
+    for (char& each : blocks)
+        if (!own.give_private(&each)) CHECK(own.give_chain(&each));
+    p.check();
+    CHECK(own.private_blocks() + k.blocks_chained() == blocks.size());
+    CHECK(k.blocks_chained() == 3 * capacity);
+    std::set<void*> back;
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+        void* block = own.take_private();
+        back.insert(block ? block : own.take_chain());
+    }
+    CHECK(back.size() == blocks.size());
+    CHECK_FALSE(back.count(nullptr));
+    CHECK(own.counted().hits_chain.get() == 3);
+    p.check();
+}
+
+TEST_CASE("a full local gives up a full magazine, and lends an empty one for a refill") {
+    kit k(0);
+    detail::pin p = k.pin();
+    detail::bin own = p.of(size_class);
+    CHECK(own.detach_full() == nullptr);
+    own.load(k.with(capacity));
+    own.load(k.with(capacity));
+    char block = 0;
+    CHECK_FALSE(own.give_private(&block));
+    CHECK_FALSE(own.give_chain(&block));  // the chains may hold nothing
+    magazine* full = own.detach_full();
+    REQUIRE(full);
+    CHECK(full->full());
+    CHECK(own.private_blocks() == capacity);
+    while (own.take_private()) {
+    }
+    magazine* empty = own.detach_empty();
+    REQUIRE(empty);
+    CHECK(empty->empty());
+    p.check();
+}
+
+TEST_CASE("a local over its private limit sheds other classes' magazines first") {
+    const std::size_t magazine_bytes = capacity * block_bytes;
+    kit k(std::size_t{1} << 30, 2 * magazine_bytes);
+    detail::pin p = k.pin();
+    p.of(0).load(k.with(capacity, 0));
+    p.of(2).load(k.with(capacity, 2));
+    char block = 0;
+    detail::bin own = p.of(size_class);
+    CHECK_FALSE(own.give_private(&block));
+    CHECK(own.give_chain(&block));
+    CHECK(own.private_blocks() == 1);
+    CHECK(k.shared.leaving.blocks() > 0);
+    p.check();
+}
+
+TEST_CASE("the check of a local finds magazines that its books do not have") {
+    kit k;
+    detail::pin p = k.pin();
+    p.of(size_class).load(k.with(1));
+    p.check();
+    CHECK(support::died([&] {
+              detail::test_pin::forget_private_bytes(*k.local);
+              p.check();
+          }).said("private magazines"));
+    CHECK(support::died([&] {
+              detail::test_pin::claim_unused(*k.local);
+              p.check();
+          }).said("says that it has none"));
+}
+
+TEST_CASE("the books of a local hold with thieves at both generations") {
+    kit k;
+    constexpr std::size_t thieves = 3, rounds = support::scaled(200'000);
+    std::atomic<bool> over{false};
+    std::atomic<std::uint64_t> got{0}, garbled{0};
+    std::uint64_t put = 0, gone = 0;
+    const auto settle = [&](magazine* m) {
+        m->set_count(0);
+        k.shared.put_empty(m);
+    };
+    support::on_threads(thieves + 1, [&](std::size_t me) {
+        if (me < thieves) {
+            std::uint64_t mine = 0;
+            while (!over)
+                for (const generation g : {generation::young, generation::old})
+                    if (magazine* m = k.local->steal(size_class, g)) {
+                        if (m->count() == 0 || m->count() > capacity) ++garbled;
+                        mine += m->count();
+                        settle(m);
+                    }
+            got += mine;
+            return;
+        }
+        for (std::size_t i = 0; i < rounds; ++i) {
+            magazine* m = k.shared.take_empty(size_class);
+            m->set_count(1 + i % capacity);
+            put += m->count();
+            detail::pin p = k.pin();
+            detail::bin own = p.of(size_class);
+            own.load(m);
+            own.empty_to_chain();
+            if (i % 64 == 0) own.rotate();
+            k.shared.leaving.receive(detail::outgoing::everything, [&](magazine* down) {
+                gone += down->count();
+                settle(down);
+            });
+        }
+        over = true;
+    });
+    CHECK(garbled == 0);
+    CHECK(put == got + gone + k.blocks_chained());
+    CHECK(k.local->bytes_chained() == k.blocks_chained() * block_bytes);
+    std::uint64_t left = 0;
+    for (const generation g : {generation::young, generation::old})
+        while (magazine* m = k.local->steal(size_class, g)) left += m->count();
+    CHECK(put == got + gone + left);
+    CHECK(k.blocks_chained() == 0);
+    CHECK(k.local->bytes_chained() == 0);
+}
