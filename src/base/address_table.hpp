@@ -1,9 +1,14 @@
-// A hash table from addresses to small values, in memory of its own. Any thread, under one lock.
+// A hash table from addresses to small values, in memory of its own. All members are thread-safe except the destructor.
 //
 // For what is looked up rarely: large blocks, and every block of a hardened build. Open addressing, linear probing,
-// deletion by moving back; at most half full.
+// deletion by moving back.
+//
+// Invariants, under the lock:
+//  1. `count` slots have a key, at most half of them as long as there is memory, and never all.
+//  2. A search for a key, from its slot on, meets it before it meets an empty slot.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -11,10 +16,12 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/fatal.hpp"
 #include "base/lock_guard.hpp"
 #include "base/lock_order.hpp"
 #include "base/pages.hpp"
 #include "base/spin_lock.hpp"
+#include "base/thread_safety.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -98,6 +105,22 @@ public:
         if (entries) unmap_pages(entries, capacity * sizeof(entry));
     }
 
+    // Ends the program where an invariant does not hold. Looks at `slots_max` slots, and at the next ones when called
+    // again.
+    void check(std::size_t slots_max = static_cast<std::size_t>(-1)) noexcept {
+        const lock_guard hold(lock_);
+        if (count_ >= capacity_ && capacity_ != 0) fatal("an address table of %zu slots is full", capacity_);
+        std::size_t keys = 0;
+        for (std::size_t i = 0; i < std::min(slots_max, capacity_); ++i) {
+            const entry& e = entries_[check_next_++ & (capacity_ - 1)];
+            if (!e.key) continue;
+            ++keys;
+            if (find(e.key) != &e) fatal("address %p is in a table where no search finds it", e.key);
+        }
+        if (slots_max >= capacity_ && keys != count_)
+            fatal("an address table counts %zu addresses and has %zu", count_, keys);
+    }
+
     // Around a fork, by the forking thread.
     void before_fork() noexcept { lock_.lock_for_fork(); }
     void after_fork() noexcept { lock_.unlock_after_fork(); }
@@ -108,19 +131,19 @@ private:
         Value value;
     };
 
-    std::size_t slot_of(const void* p) const noexcept {
+    std::size_t slot_of(const void* p) const noexcept TIDEPOOL_REQUIRES(lock_) {
         return static_cast<std::size_t>((reinterpret_cast<std::uintptr_t>(p) >> 4) * 0x9E3779B97F4A7C15U >> shift_);
     }
-    std::size_t after(std::size_t i) const noexcept { return (i + 1) & (capacity_ - 1); }
+    std::size_t after(std::size_t i) const noexcept TIDEPOOL_REQUIRES(lock_) { return (i + 1) & (capacity_ - 1); }
 
-    entry* find(const void* p) noexcept {
+    entry* find(const void* p) noexcept TIDEPOOL_REQUIRES(lock_) {
         if (!entries_) return nullptr;
         for (std::size_t i = slot_of(p); entries_[i].key; i = after(i))
             if (entries_[i].key == p) return &entries_[i];
         return nullptr;
     }
 
-    void insert(const void* p, Value value) noexcept {
+    void insert(const void* p, Value value) noexcept TIDEPOOL_REQUIRES(lock_) {
         std::size_t i = slot_of(p);
         while (entries_[i].key) i = after(i);
         entries_[i] = {p, value};
@@ -128,7 +151,7 @@ private:
     }
 
     // Empties slot `gap` and moves back what a search would no longer reach across it.
-    void close_gap(std::size_t gap) noexcept {
+    void close_gap(std::size_t gap) noexcept TIDEPOOL_REQUIRES(lock_) {
         for (std::size_t i = after(gap); entries_[i].key; i = after(i)) {
             const std::size_t wanted = slot_of(entries_[i].key);
             // Distances from `wanted`, round the end: it may move to the gap if the gap is not before its own place.
@@ -140,7 +163,7 @@ private:
         entries_[gap].key = nullptr;
     }
 
-    bool grow() noexcept {
+    bool grow() noexcept TIDEPOOL_REQUIRES(lock_) {
         const std::size_t capacity = capacity_ ? capacity_ * 2 : 128;
         auto* fresh = static_cast<entry*>(map_pages(capacity * sizeof(entry), alignof(entry)));  // zero: empty
         if (!fresh) return false;
@@ -154,11 +177,12 @@ private:
         return true;
     }
 
-    spin_lock lock_;  // guards all below
-    entry* entries_ = nullptr;
-    std::size_t capacity_ = 0;  // a power of two
-    std::size_t count_ = 0;
-    unsigned shift_ = 64;
+    spin_lock lock_;
+    entry* entries_ TIDEPOOL_GUARDED_BY(lock_) = nullptr;
+    std::size_t capacity_ TIDEPOOL_GUARDED_BY(lock_) = 0;  // a power of two
+    std::size_t count_ TIDEPOOL_GUARDED_BY(lock_) = 0;
+    unsigned shift_ TIDEPOOL_GUARDED_BY(lock_) = 64;
+    std::size_t check_next_ TIDEPOOL_GUARDED_BY(lock_) = 0;  // slot; where check() goes on
 };
 
 }  // namespace detail

@@ -1,5 +1,8 @@
-// Memory for a pool's own records: taken from the operating system, never from the user's upstream, and given back all
-// at once when the pool ends. Any thread.
+// Memory for a pool's own records: taken from the operating system, never from the user's upstream, and returned all
+// at once when the pool ends. All members are thread-safe except the destructor.
+//
+// Invariant, under the lock: the chunks together have `bytes` bytes, and the first `used` of the newest are taken, its
+// record among them.
 //
 // Nothing is freed singly. That is what makes late readers harmless: a thief that still holds a pointer to a ring, a
 // magazine or a local reads memory that is its old type, as long as the pool lives. Who uses the arena recycles through
@@ -12,6 +15,7 @@
 
 #include "base/lock_order.hpp"
 #include "base/spin_lock.hpp"
+#include "base/thread_safety.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -41,6 +45,9 @@ public:
     // Bytes mapped so far.
     std::size_t bytes() noexcept;
 
+    // Ends the program where the invariant does not hold.
+    void check() noexcept;
+
     // Around a fork, by the forking thread.
     void before_fork() noexcept { lock_.lock_for_fork(); }
     void after_fork() noexcept { lock_.unlock_after_fork(); }
@@ -51,12 +58,12 @@ private:
         std::size_t bytes;
     };
 
-    bool grow(std::size_t bytes) noexcept;
+    bool grow(std::size_t bytes) noexcept TIDEPOOL_REQUIRES(lock_);
 
-    spin_lock lock_;           // guards all below
-    chunk* chunks_ = nullptr;  // newest first; each begins with its own record
-    std::size_t used_ = 0;     // bytes of the newest chunk that are taken
-    std::size_t bytes_ = 0;    // mapped so far
+    spin_lock lock_;
+    chunk* chunks_ TIDEPOOL_GUARDED_BY(lock_) = nullptr;  // newest first; each begins with its own record
+    std::size_t used_ TIDEPOOL_GUARDED_BY(lock_) = 0;     // bytes of the newest chunk that are taken
+    std::size_t bytes_ TIDEPOOL_GUARDED_BY(lock_) = 0;    // mapped so far
 };
 
 }  // namespace detail

@@ -1,11 +1,11 @@
 // The visitor's half of pinning: how one thread makes sure that another is out of its local, without the other paying
 // for a fence.
 //
-// The owner stores its door and then loads what its local shows (door::enter, local::magazines). The visitor stores
-// what the local shows, calls heavy() and then loads the door (local::stop, door::occupied). membarrier makes every
-// running thread of the process execute a full barrier: it stands, in each owner, either before the store of the door,
-// and then the load behind it sees the visitor's store, or after it, and then the visitor's load sees the owner inside.
-// So never do both go on.
+// The owner stores its pin slot and then loads what its local shows (pin_slot::enter, local_head::magazines). The
+// visitor stores what the local shows, calls heavy() and then loads the pin slot (local_head::stop,
+// pin_slot::occupied). membarrier makes every running thread of the process execute a full barrier: it stands, in each
+// owner, either before the store of the pin slot, and then the load behind it sees the visitor's store, or after it,
+// and then the visitor's load sees the owner inside. So never do both go on.
 //
 // Where the kernel lacks membarrier, available() is false and nobody may look inside another's local: owners rotate
 // themselves on their slow path, and magazines are made small (pool.cpp).

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "base/assert.hpp"
 #include "base/lock_order.hpp"
 #include "base/thread_safety.hpp"
 
@@ -31,12 +32,17 @@ public:
         ::pthread_mutex_unlock(&mutex_);
     }
 
-    // Around a fork, by the forking thread: it is released in another function, and in two processes.
-    void lock_for_fork() noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
+    // Around a fork, as spin_lock's.
+    void lock_for_fork() noexcept TIDEPOOL_ASSERT_CAPABILITY() {
         before_lock_for_fork();
         ::pthread_mutex_lock(&mutex_);
     }
-    void unlock_after_fork() noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS { ::pthread_mutex_unlock(&mutex_); }
+    void unlock_after_fork() noexcept { ::pthread_mutex_unlock(&mutex_); }
+
+    // Needs: it is held. Where the analysis cannot know.
+    void assert_held() noexcept TIDEPOOL_ASSERT_CAPABILITY() {
+        TIDEPOOL_ASSERT(::pthread_mutex_trylock(&mutex_) != 0, "called without the lock");
+    }
 
 private:
     pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;

@@ -67,14 +67,15 @@ public:
         open();
     }
 
-    // Around a fork, by the forking thread: it is released in another function, and in two processes.
-    void lock_for_fork() noexcept {
+    // Around a fork, by the forking thread: it is released in another function, and in two processes, so for the
+    // analysis it is merely known to be held.
+    void lock_for_fork() noexcept TIDEPOOL_ASSERT_CAPABILITY() {
         before_lock_for_fork();
         wait();
     }
     void unlock_after_fork() noexcept { open(); }
 
-    // Needs: somebody holds it for us, for the analysis to believe.
+    // Needs: it is held. Where the analysis cannot know.
     void assert_held() const noexcept TIDEPOOL_ASSERT_CAPABILITY() {
         TIDEPOOL_ASSERT(held_.load(std::memory_order_relaxed), "called without the lock");
     }

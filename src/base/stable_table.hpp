@@ -38,7 +38,8 @@ public:
         std::atomic<std::atomic<T*>*>& segment = segments_[at.segment];
         std::atomic<T*>* entries = segment.load(std::memory_order_relaxed);  // relaxed: only the writer stores it
         if (!entries) {
-            const std::size_t count = at.segment == 0 ? first : std::size_t{first} << (at.segment - 1);
+            static_assert(segments_adjoin());
+            const std::size_t count = size_of(at.segment);
             void* memory = records.allocate(count * sizeof(std::atomic<T*>), alignof(std::atomic<T*>));
             if (!memory) return false;
             entries = static_cast<std::atomic<T*>*>(memory);
@@ -59,7 +60,23 @@ private:
         return {segment, segment == 0 ? i : i - (first << (segment - 1))};
     }
 
-    std::array<std::atomic<std::atomic<T*>*>, std::bit_width(entries_max / first)> segments_{};
+    static constexpr std::uint32_t segment_count = std::bit_width(entries_max / first);
+    static constexpr std::uint32_t size_of(std::uint32_t segment) noexcept {
+        return segment == 0 ? first : first << (segment - 1);
+    }
+
+    // Invariant 1, at both ends of each segment.
+    static constexpr bool segments_adjoin() noexcept {
+        std::uint32_t begin = 0;
+        for (std::uint32_t k = 0; k < segment_count && begin < entries_max; begin += size_of(k++)) {
+            const place head = find(begin), tail = find(begin + size_of(k) - 1);
+            if (head.segment != k || head.offset != 0 || tail.segment != k || tail.offset != size_of(k) - 1)
+                return false;
+        }
+        return begin >= entries_max;
+    }
+
+    std::array<std::atomic<std::atomic<T*>*>, segment_count> segments_{};
 };
 
 }  // namespace detail

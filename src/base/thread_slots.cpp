@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -9,12 +10,14 @@
 #include <utility>
 
 #include "base/arena.hpp"
+#include "base/fatal.hpp"
 #include "base/immortal.hpp"
 #include "base/lock_guard.hpp"
 #include "base/lock_order.hpp"
 #include "base/signals_blocked.hpp"
 #include "base/sleeping_lock.hpp"
 #include "base/stable_table.hpp"
+#include "base/thread_safety.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -34,8 +37,8 @@ constinit std::array<magazine*, size_class_count> closed_magazines =
 
 namespace {
 
-// Stand-ins that no thread owns. All their doors lead to themselves, closed; a fast path that passes through stores the
-// value that is there already.
+// Stand-ins that no thread owns. All their pin slots lead to themselves, closed; a fast path that passes through stores
+// the value that is there already.
 constinit thread_slot not_yet;
 constinit thread_slot joining;
 constinit thread_slot exited;
@@ -50,14 +53,14 @@ namespace {
 
 // Threads outlive static destructors.
 struct table {
-    sleeping_lock lock{lock_rank::thread_slots};        // guards all below
-    std::array<std::uint64_t, slots_max / 64> taken{};  // a bit a slot
-    std::atomic<std::uint32_t> count{0};                // slots that exist; relaxed: written under the lock, only rises
-    stable_table<thread_slot> slots;
-    arena records{lock_rank::slot_records};
-    void (*leave)(thread_slot&) = nullptr;
-    pthread_key_t key{};
-    bool has_key = false;
+    sleeping_lock lock{lock_rank::thread_slots};
+    std::array<std::uint64_t, slots_max / 64> taken TIDEPOOL_GUARDED_BY(lock){};  // a bit a slot
+    std::atomic<std::uint32_t> count{0};     // slots that exist; relaxed: written under the lock, only rises
+    stable_table<thread_slot> slots;         // written under the lock
+    arena records{lock_rank::slot_records};  // used under the lock
+    void (*leave)(thread_slot&) = nullptr;   // written once, under the lock, before the first slot is adopted
+    pthread_key_t key{};                     // fixed once there is one
+    bool has_key TIDEPOOL_GUARDED_BY(lock) = false;
 };
 
 constinit immortal<table> the_table;
@@ -83,7 +86,7 @@ thread_slot* adopt(table& t) noexcept {
 }
 
 // The thread-key destructor: runs after the destructors of C++ thread_local objects, which may still use their pools.
-// Whoever frees later than this finds `exited` and goes past the cache: no part is built anew and left behind.
+// Whoever frees later than this finds `exited` and goes past the cache: no local is built anew and left behind.
 // Signals are blocked, because a handler that uses a pool would wait for the locks that are taken here.
 void release_slot(void* value) noexcept {
     auto& slot = *static_cast<thread_slot*>(value);
@@ -136,6 +139,23 @@ void close(std::uint32_t number, std::uint32_t pool_index) noexcept {
     if (thread_slot* slot = slots().slots.get(number)) slot->pin_slots[pool_index].set(*slot);
 }
 
+void check() noexcept {
+    table& t = slots();
+    const lock_guard hold(t.lock);
+    const std::uint32_t exist = count();
+    for (std::uint32_t i = 0; i < exist; ++i) {
+        const thread_slot* slot = t.slots.get(i);
+        if (!slot || slot->index != i || !slot->usable) fatal("thread slot %u is not in its place", i);
+    }
+    for (std::uint32_t word = 0; word < t.taken.size(); ++word) {
+        const std::uint32_t there = std::clamp(exist, word * 64, word * 64 + 64) - word * 64;
+        if (there < 64 && t.taken[word] >> there != 0)
+            fatal("a thread slot from %u on is taken and does not exist", exist);
+    }
+    if (this_thread->usable && !(t.taken[this_thread->index / 64] >> this_thread->index % 64 & 1))
+        fatal("thread slot %u is in use and counts as free", this_thread->index);
+}
+
 void before_fork() noexcept {
     table& t = slots();
     t.lock.lock_for_fork();
@@ -150,6 +170,7 @@ void after_fork_in_parent() noexcept {
 
 void after_fork_in_child() noexcept {
     table& t = slots();
+    t.lock.assert_held();  // by before_fork()
     t.taken.fill(0);
     if (this_thread->usable) t.taken[this_thread->index / 64] = std::uint64_t{1} << this_thread->index % 64;
     after_fork_in_parent();

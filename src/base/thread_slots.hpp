@@ -1,7 +1,7 @@
 // Thread slots: small dense numbers for the threads that use a pool, recycled when they exit.
 //
 // Invariants:
-//  1. A slot has at most one thread. It is adopted and given up under one lock, so what the last thread did with it
+//  1. A slot has at most one thread. It is adopted and released under one lock, so what the last thread did with it
 //     happens-before what the next one does.
 //  2. The lowest free number is adopted first: numbers stay below the most threads that ever lived at once.
 //  3. Slots are never freed and never move. A slot keeps its locals, and with them their stock, when it is adopted
@@ -20,7 +20,7 @@ namespace thread_slots {
 
 inline constexpr std::uint32_t slots_max = 1U << 16;  // threads at once; those beyond go past the cache
 
-// The calling thread's slot, adopted on first use. Null when the thread has already given up its slot on exit, when
+// The calling thread's slot, adopted on first use. Null when the thread has already released its slot on exit, when
 // there is no free one, or inside a signal handler that interrupted an adoption.
 thread_slot* mine() noexcept;
 
@@ -38,6 +38,10 @@ void close(std::uint32_t slot, std::uint32_t pool_index) noexcept;
 void before_fork() noexcept;
 void after_fork_in_parent() noexcept;
 void after_fork_in_child() noexcept;
+
+// Ends the program where a slot that exists is not in its place, where one is taken that does not exist, or the
+// caller's counts as free. Takes the lock. Linear in the slots.
+void check() noexcept;
 
 // Slots that exist: the most threads that lived at once.
 std::uint32_t count() noexcept;

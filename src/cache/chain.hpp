@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "base/arena.hpp"
+#include "base/fatal.hpp"
 #include "cache/dequeue.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -74,6 +75,24 @@ public:
         for (const ring* r = tail_.load(in_order); r; r = r->next.load(in_order))
             if (!r->values.empty()) return false;
         return true;
+    }
+
+    // Ends the program where an invariant does not hold. Owner, or who keeps it out; `still` as for dequeue::check().
+    // Linear in what it holds.
+    void check(bool still) const noexcept {
+        const ring* newest = nullptr;
+        for (const ring* r = tail_.load(std::memory_order_acquire); r; r = r->next.load(std::memory_order_acquire)) {
+            if (newest && r->values.size() != newest->values.size() * 2)
+                fatal("a chain's ring of %u slots follows one of %u", r->values.size(), newest->values.size());
+            newest = r;
+        }
+        if (newest != head_) fatal("a chain does not end at its newest ring");
+        for (const ring* r = head_; r; r = r->previous.load(std::memory_order_acquire)) {
+            const ring* older = r->previous.load(std::memory_order_acquire);  // null once a thief has dropped it
+            if (older && older->next.load(std::memory_order_acquire) != r)
+                fatal("a chain's rings are linked one way only");
+            r->values.check(still);
+        }
     }
 
 private:

@@ -18,6 +18,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/fatal.hpp"
+
 #include <tidepool/detail/config.hpp>
 
 namespace tidepool {
@@ -49,7 +51,7 @@ public:
         if (slot.load(std::memory_order_acquire)) return pushed::busy;
         slot.store(value, std::memory_order_relaxed);  // relaxed: published by the next line
         // Release half: the slot and what `value` points to, for the acquire of both pops. Sequentially consistent as
-        // a whole, because hint::raise() reads its bit after this and must not read it early (src/hint.hpp).
+        // a whole, because hint::raise() reads its bit after this and must not read it early (hint.hpp).
         ends_.fetch_add(std::uint64_t{1} << 32, std::memory_order_seq_cst);  // before raise() loads its bit
         return pushed::yes;
     }
@@ -86,6 +88,20 @@ public:
     bool empty() const noexcept {
         const std::uint64_t ends = ends_.load(std::memory_order_seq_cst);  // after lower() has stored its bit
         return head_of(ends) == tail_of(ends);
+    }
+
+    // Ends the program where an invariant does not hold. Owner, or who keeps it out. Whether the free slots are empty
+    // can be asked only while nobody pops: `still`. Linear in what it holds, or in its size.
+    void check(bool still) const noexcept {
+        const std::uint64_t ends = ends_.load(std::memory_order_acquire);
+        const std::uint32_t count = head_of(ends) - tail_of(ends);
+        if (count > size()) fatal("a dequeue of %u slots counts %u values", size(), count);
+        for (std::uint32_t i = 0; i < (still ? size() : count); ++i)
+            if (!slots_[(tail_of(ends) + i) & mask_].load(std::memory_order_acquire) == (i < count)) {
+                // A thief may have cleared what it has taken since: then the tail has moved.
+                if (!still && ends_.load(std::memory_order_relaxed) != ends) return;
+                fatal("slot %u of a dequeue of %u values is %s", i, count, i < count ? "empty" : "in use");
+            }
     }
 
 private:

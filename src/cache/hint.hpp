@@ -12,6 +12,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "base/fatal.hpp"
+
 #include <tidepool/detail/config.hpp>
 
 namespace tidepool {
@@ -38,6 +40,12 @@ public:
 
     // Relaxed: a stale word costs a fruitless probe or a needless refill, nothing else.
     std::uint64_t bits() const noexcept { return bits_.load(std::memory_order_relaxed); }
+
+    // Ends the program where the invariant does not hold. Needs: nobody adds to or takes from local `number` meanwhile,
+    // nor lowers its bit.
+    void check(std::uint32_t number, bool some_left) const noexcept {
+        if (some_left && !(bits() & bit(number))) fatal("local %u has stock and no hint says so", number);
+    }
 
 private:
     static constexpr std::uint64_t bit(std::uint32_t number) noexcept { return std::uint64_t{1} << (number % width); }

@@ -1,15 +1,15 @@
-// Memory for magazines: slabs of 64 KiB, each cut into magazines of whatever capacity is asked for next, and given back
+// Memory for magazines: slabs of 64 KiB, each cut into magazines of whatever capacity is asked for next, and unmapped
 // when all of a slab's magazines are empty and out of use. A thread that had all size classes full leaves 53 KiB of
 // magazines behind, so 500 threads that sleep or have exited would hold 26 MiB for ever.
 //
 // A magazine, unlike a ring or a local, is never read by anyone but its holder, so its memory may go while late thieves
-// are about (src/magazines.hpp, invariant 1).
+// are about (magazines.hpp, invariant 1).
 //
-// make() by any thread; give_back() by one thread at a time.
+// make() by any thread; release() by one thread at a time.
 //
 // Invariants, under the lock:
 //  1. `made` magazines lie in a slab, in its first `used` bytes.
-//  2. The newest slab is the only one that more are made in. It is never given back: a program whose stock swings finds
+//  2. The newest slab is the only one that more are made in. It is never unmapped: a program whose stock swings finds
 //     it there.
 #pragma once
 
@@ -17,10 +17,12 @@
 #include <cstdint>
 #include <new>
 
+#include "base/fatal.hpp"
 #include "base/lock_guard.hpp"
 #include "base/lock_order.hpp"
 #include "base/pages.hpp"
 #include "base/spin_lock.hpp"
+#include "base/thread_safety.hpp"
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
@@ -43,7 +45,7 @@ public:
 
     // An empty magazine, or null when there is no memory.
     magazine* make(std::uint32_t size_class, std::uint32_t capacity) noexcept {
-        const std::size_t bytes = sizeof(magazine) + capacity * sizeof(void*);
+        const std::size_t bytes = bytes_of(capacity);
         const lock_guard hold(lock_);
         if ((!newest_ || newest_->used + bytes > slab_bytes) && !grow()) return nullptr;
         void* place = reinterpret_cast<std::byte*>(newest_) + newest_->used;
@@ -52,7 +54,7 @@ public:
         return ::new (place) magazine(size_class, capacity);
     }
 
-    // Gives back the slabs whose magazines are all in `idle`, a list linked by `next` of magazines that nobody else
+    // Unmaps the slabs whose magazines are all in `idle`, a list linked by `next` of magazines that nobody else
     // has, and calls keep(m) for each of the others.
     template <class Keep>
     void release(magazine* idle, Keep keep) noexcept {
@@ -91,7 +93,22 @@ public:
         return sum;
     }
 
-    // Around a fork, by the forking thread, with nobody in give_back().
+    // Ends the program where a slab's magazines do not fill its first `used` bytes. Any thread. Linear in the
+    // magazines.
+    void check() noexcept {
+        const lock_guard hold(lock_);
+        for (const slab* s = newest_; s; s = s->older) {
+            const auto* base = reinterpret_cast<const std::byte*>(s);
+            std::size_t at = sizeof(slab);
+            for (std::uint32_t i = 0; i < s->made && at < s->used; ++i)  // its capacity is fixed, whoever has it
+                at += bytes_of(reinterpret_cast<const magazine*>(base + at)->capacity());
+            if (at != s->used || at > slab_bytes)
+                fatal("slab %p: its %u magazines end at byte %zu, and %zu are used", static_cast<const void*>(s),
+                      s->made, at, s->used);
+        }
+    }
+
+    // Around a fork, by the forking thread, with nobody in release().
     void before_fork() noexcept { lock_.lock_for_fork(); }
     void after_fork() noexcept { lock_.unlock_after_fork(); }
 
@@ -104,23 +121,27 @@ private:
         std::size_t used;
         std::uint32_t made;
         std::uint32_t idle;  // of them, in the list at hand
-        bool leaves;         // the slab goes; written under the lock, read by who is in give_back()
+        bool leaves;         // the slab goes; written under the lock, read by who is in release()
     };
+
+    static constexpr std::size_t bytes_of(std::size_t capacity) noexcept {
+        return sizeof(magazine) + capacity * sizeof(void*);
+    }
     static_assert(sizeof(slab) + sizeof(magazine) + magazine::capacity_max * sizeof(void*) <= slab_bytes);
 
     static slab* slab_of(const magazine* m) noexcept {
         return reinterpret_cast<slab*>(reinterpret_cast<std::uintptr_t>(m) & ~(slab_bytes - 1));
     }
 
-    bool grow() noexcept {
+    bool grow() noexcept TIDEPOOL_REQUIRES(lock_) {
         void* place = map_pages(slab_bytes, slab_bytes);
         if (!place) return false;
         newest_ = ::new (place) slab{.older = newest_, .used = sizeof(slab), .made = 0, .idle = 0, .leaves = false};
         return true;
     }
 
-    spin_lock lock_{lock_rank::magazine_slabs};  // guards all below
-    slab* newest_ = nullptr;
+    spin_lock lock_{lock_rank::magazine_slabs};
+    slab* newest_ TIDEPOOL_GUARDED_BY(lock_) = nullptr;  // linked by `older`
 };
 
 }  // namespace detail

@@ -13,9 +13,11 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/fatal.hpp"
 #include "base/lock_guard.hpp"
 #include "base/lock_order.hpp"
 #include "base/spin_lock.hpp"
+#include "base/thread_safety.hpp"
 #include "cache/magazine_slabs.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -79,6 +81,15 @@ public:
     // Between these two.
     template <class Look>
     void for_each(Look look) const noexcept {
+        lock_.assert_held();
+        list_.for_each(look);
+    }
+    // Ends the program where an empty list seems not to be, or the other way round. Calls look(m) for each, under the
+    // lock.
+    template <class Look>
+    void check(Look look) noexcept {
+        const lock_guard hold(lock_);
+        if (seems_empty() != list_.empty()) fatal("a list of magazines does not show whether it is empty");
         list_.for_each(look);
     }
     // Relaxed: a hint. Whoever must not miss one calls pop().
@@ -86,7 +97,7 @@ public:
 
 private:
     spin_lock lock_;
-    magazine_list list_;             // under lock_
+    magazine_list list_ TIDEPOOL_GUARDED_BY(lock_);
     std::atomic<bool> some_{false};  // written under lock_, read anywhere
 };
 
@@ -111,6 +122,15 @@ public:
     void put(magazine* m) noexcept { empties_.push(m); }
 
     std::uint32_t capacity() const noexcept { return capacity_; }
+
+    // Ends the program where a magazine here is not an empty one of the class and the capacity. Any thread. Linear.
+    void check() noexcept {
+        empties_.check([&](const magazine& m) {
+            if (!m.empty() || m.capacity() != capacity_ || m.size_class() != size_class_)
+                fatal("the stock of size class %u (%u blocks) has a magazine of class %u with %zu of %zu blocks",
+                      size_class_, capacity_, m.size_class(), m.count(), m.capacity());
+        });
+    }
 
     // Around a fork, by the forking thread.
     void before_fork() noexcept { empties_.before_fork(); }

@@ -1,4 +1,4 @@
-// Stealing: where to look for a magazine in other threads' parts, and when to stop. Any thread; lock-free.
+// Stealing: where to look for a magazine in other threads' locals, and when to stop. Any thread; lock-free.
 //
 // The order of search starts at a given local and goes round, so that thieves spread instead of all robbing local 0.
 // Only locals whose hint bit is set are asked. A fruitless look at all locals of a bit lowers it, so the next thief

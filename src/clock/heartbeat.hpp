@@ -2,10 +2,10 @@
 // touches ages because its process allocates elsewhere. As Go's pools do, whose cycle is driven by all allocation.
 //
 // A heartbeat comes in the midst of anybody's allocation: the thread may hold any lock of the program's. So it ticks
-// only pools over leaves (upstream::leaf()), whose way down runs nobody's code. And where it comes out of a pool's own
-// call to its upstream it does no work at all: it leaves a mark, and the pool looks at the clock when it is out of the
-// call. One that comes out of a tick finds the tick under way (registry::tick_due) and goes. So nothing recurses, and
-// there is nothing to wait for.
+// only pools that are heartbeat_safe(), whose way to the upstream runs nobody's code. And where it comes out of a
+// pool's own call to its upstream it does no work at all: it leaves a mark, and the pool looks at the clock when it is
+// out of the call. One that comes out of a tick finds the tick under way (registry::tick_due) and goes. So nothing
+// recurses, and there is nothing to wait for.
 //
 // Who calls it: adapters, from their allocator's hook; metered_upstream and the pool for the mark. Any thread, for
 // itself; not from a signal handler.

@@ -3,14 +3,17 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cstddef>
 #include <limits>
 
 #include "base/asymmetric_fence.hpp"
+#include "base/fatal.hpp"
 #include "base/immortal.hpp"
 #include "base/lock_guard.hpp"
 #include "base/lock_order.hpp"
 #include "base/sleeping_lock.hpp"
 #include "base/spin_lock.hpp"
+#include "base/thread_safety.hpp"
 #include "base/thread_slots.hpp"
 
 namespace tidepool {
@@ -28,7 +31,7 @@ constexpr std::chrono::nanoseconds turns_max = std::chrono::milliseconds(500);
 struct registry_state {
     using time = std::chrono::nanoseconds;
 
-    // One for looks at all, one for looks at the leaves.
+    // One for looks at all, one for looks at those that are heartbeat_safe().
     struct looks {
         // When to look at the registrants again. Relaxed: a stale value makes a look early or late by one exchange.
         std::atomic<time::rep> earliest{time::max().count()};
@@ -39,12 +42,12 @@ struct registry_state {
         time since = time::max();  // when the round of turns began that is under way
     };
 
-    sleeping_lock making{lock_rank::making};  // see registry::making()
-    sleeping_lock lock{lock_rank::registry};  // guards what follows, but for the last three lines
-    linked_list<registrant, &registrant::links_> registrants;
-    std::uint64_t ids = 0;
-    std::uint64_t indices = 1 | 2;          // taken places: no_index, and the default pool's
-    spin_lock ticking{lock_rank::ticking};  // held by tick_due() from end to end; only ever tried
+    sleeping_lock making{lock_rank::making};  // see registry::lock_making()
+    sleeping_lock lock{lock_rank::registry};
+    linked_list<registrant, &registrant::links_> registrants TIDEPOOL_GUARDED_BY(lock);
+    std::uint64_t ids TIDEPOOL_GUARDED_BY(lock) = 0;
+    std::uint64_t indices TIDEPOOL_GUARDED_BY(lock) = 1 | 2;  // taken places: no_index, and the default pool's
+    spin_lock ticking{lock_rank::ticking};                    // held by tick_due() from end to end; only ever tried
     looks at_all, at_heartbeat_safe;
     bool forked = false;  // written while there is one thread
 
@@ -53,15 +56,15 @@ struct registry_state {
         for (registrant* r = registrants.first(); r; r = registrants.after(*r)) r->thread_exits(slot);
     }
 
-    void join(registrant& r) noexcept {
+    void join(registrant& r) noexcept TIDEPOOL_REQUIRES(lock) {
         r.id_ = ++ids;
         registrants.push_back(r);
         look_at(at_all.earliest, r.due());
         if (r.heartbeat_safe()) look_at(at_heartbeat_safe.earliest, r.due());
     }
 
-    // Under the lock: not later than `due`.
-    static void look_at(std::atomic<time::rep>& earliest_of, time due) noexcept {
+    // Not later than `due`.
+    void look_at(std::atomic<time::rep>& earliest_of, time due) noexcept TIDEPOOL_REQUIRES(lock) {
         if (due.count() < earliest_of.load(std::memory_order_relaxed))
             earliest_of.store(due.count(), std::memory_order_relaxed);
     }
@@ -92,9 +95,9 @@ struct registry_state {
         }
     }
 
-    // Under `ticking`. Ticks the next of those who are due, in turn, and looks whether there is another; all of them
+    // Ticks the next of those who are due, in turn, and looks whether there is another; all of them
     // where that goes on for too long. `worked`: somebody had something to do. True where another one is left.
-    bool take_turn(looks& of, bool heartbeat_safe_only, time now, bool& worked) noexcept {
+    bool take_turn(looks& of, bool heartbeat_safe_only, time now, bool& worked) noexcept TIDEPOOL_REQUIRES(ticking) {
         const bool in_turn = of.since == time::max() || now - of.since < turns_max;
         auto next = time::max();
         std::uint64_t ticked = of.last;
@@ -122,6 +125,16 @@ struct registry_state {
         return left;
     }
 
+    void check() noexcept {
+        const lock_guard hold(lock);
+        if (!registrants.whole()) fatal("the list of pools is broken");
+        std::uint64_t before = 0;
+        for (const registrant* r = registrants.first(); r; before = r->id_, r = registrants.after(*r))
+            if (r->id_ <= before || r->id_ > ids)
+                fatal("a pool that joined as %zu is listed behind %zu", std::size_t{r->id_}, std::size_t{before});
+        if ((indices & 3) != 3) fatal("the places that are not to be given away count as free");
+    }
+
     void before_fork() noexcept {
         lock_order::begin_fork_series();
         making.lock_for_fork();
@@ -133,6 +146,7 @@ struct registry_state {
         thread_slots::before_fork();
     }
     void after_fork_in_parent() noexcept {
+        lock.assert_held();  // by before_fork()
         thread_slots::after_fork_in_parent();
         for (registrant* r = registrants.first(); r; r = registrants.after(*r)) r->after_fork_in_parent();
         lock.unlock_after_fork();
@@ -140,6 +154,7 @@ struct registry_state {
     }
     // The other threads are gone, and with them their visits.
     void after_fork_in_child() noexcept {
+        lock.assert_held();  // by before_fork()
         asymmetric_fence::after_fork_in_child();
         thread_slots::after_fork_in_child();
         ticking.unlock_after_fork();  // one of them may have been at it
@@ -195,7 +210,10 @@ void before_fork() noexcept { state().before_fork(); }
 void after_fork_in_parent() noexcept { state().after_fork_in_parent(); }
 void after_fork_in_child() noexcept { state().after_fork_in_child(); }
 bool forked() noexcept { return state().forked; }
-sleeping_lock& making() noexcept { return state().making; }
+void lock_making() noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS { state().making.lock(); }  // across functions
+void unlock_making() noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS { state().making.unlock(); }
+
+void check() noexcept { state().check(); }
 
 void tick_all() noexcept {
     state().for_each([](registrant& r) noexcept {
@@ -215,6 +233,10 @@ bool tick_due(std::chrono::nanoseconds now, which those) noexcept {
     const bool left = all.take_turn(of, those == which::heartbeat_safe, now, worked);
     of.unfinished.store(left, std::memory_order_relaxed);
     all.ticking.unlock();
+    if constexpr (checked) {
+        check();
+        thread_slots::check();
+    }
     return worked;
 }
 

@@ -3,17 +3,16 @@
 // Invariants:
 //  1. A registrant is in the list from join() to leave(), and leave() returns only when no visit of it is under way.
 //  2. No lock that anyone waits for is held while a registrant ticks, so a tick may call upstreams, and those may make
-//  and
-//     end pools.
-//  3. Registrants are visited in the order in which they joined, by ever rising ids: one that leaves or joins meanwhile
-//     makes nobody be visited twice or passed over.
+//     and end pools.
+//  3. Registrants are visited in the order in which they joined, by ever rising ids: none is visited twice or passed
+//  over
+//     because another one leaves or joins meanwhile.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 
 #include "base/linked_list.hpp"
-#include "base/sleeping_lock.hpp"
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
@@ -22,7 +21,7 @@ namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
 
-// How much idle memory a registrant gives up for others: what a tick takes, or all.
+// How much idle memory a registrant releases for others: what a tick takes, or all.
 enum class reclaim_depth { tick, trim };
 
 class registrant {
@@ -34,14 +33,14 @@ public:
     virtual std::chrono::nanoseconds due() const noexcept = 0;
     // Whether it may be ticked in the midst of anybody's allocation. Fixed.
     virtual bool heartbeat_safe() const noexcept = 0;
-    // Somebody lacks memory that `allocator` could give, if this got it there: gives idle memory back to it.
+    // Somebody lacks memory that `allocator` could give: returns idle memory to it, where this draws from it.
     virtual void reclaim(const void* allocator, reclaim_depth how) noexcept = 0;
-    // The calling thread exits and gives up this slot. Called under the registry's lock: must not call an upstream.
+    // The calling thread exits and releases this slot. Called under the registry's lock: must not call an upstream.
     virtual void thread_exits(thread_slot& slot) noexcept = 0;
-    // Around a fork, by the forking thread, under the registry's lock: takes every lock there is, and gives it back.
+    // Around a fork, by the forking thread, under the registry's lock: takes every lock there is, and releases it.
     virtual void before_fork() noexcept {}
     virtual void after_fork_in_parent() noexcept {}
-    // No other thread exists here. What their parts hold is to be had by all.
+    // No other thread exists here. What their locals hold is to be had by all.
     virtual void after_fork_in_child() noexcept {}
 
 protected:
@@ -56,8 +55,8 @@ private:
 
 namespace registry {
 
-// The place in thread_slot::locals that is kept for `r`: `wanted` where it is given and free, else any free one, else
-// no_index.
+// The place in thread_slot::pin_slots that is kept for `r`: `wanted` where it is given and free, else any free one,
+// else no_index.
 std::uint32_t join(registrant& r, std::uint32_t wanted = no_index) noexcept;
 // Waits for visits under way. `index` as join() gave it.
 void leave(registrant& r, std::uint32_t index) noexcept;
@@ -70,25 +69,28 @@ void after_fork_in_child() noexcept;
 // Whether this process is such a child.
 bool forked() noexcept;
 
-// Held while the process makes a pool that it has one of: a fork waits for it, so no child finds that pool half made.
-// Taken before any other lock.
-sleeping_lock& making() noexcept;
+// Around the making of a pool that the process has one of: a fork waits for it, so no child finds that pool half made.
+void lock_making() noexcept;
+void unlock_making() noexcept;
+
+// Ends the program where the list is not linked in both directions by rising ids (invariant 3). Takes the lock.
+void check() noexcept;
 
 void tick_all() noexcept;
 
 enum class which { all, heartbeat_safe };
 
-// Ticks a registrant, or a leaf, whose tick is due: of several who are, the next in turn, and the next call another,
-// lest the one thread that comes by be held up by all of them. All at once where a round of that takes half a second.
-// One relaxed load and a comparison when none is due. Returns at once where another call is at it, be it one further up
-// this thread's stack: so a tick's own upstream calls do not recurse. True where there was something to do: call again,
-// and some time there is not.
+// Ticks a registrant whose tick is due, of all or of those that are heartbeat_safe(): of several who are, the next in
+// turn, and the next call another, lest the one thread that comes by be held up by all of them. All at once where a
+// round of that takes half a second. One relaxed load and a comparison when none is due. Returns at once where another
+// call is at it, be it one further up this thread's stack: so a tick's own upstream calls do not recurse. True where
+// there was something to do: call again, and some time there is not.
 bool tick_due(std::chrono::nanoseconds now, which those = which::all) noexcept;
 
 // Whether the last call has left one who was due to the next: worth a call sooner than as a rule. One relaxed load.
 bool tick_unfinished() noexcept;
 
-// Asks every registrant for relief.
+// Asks every registrant to reclaim.
 void reclaim(const void* allocator, reclaim_depth how) noexcept;
 
 }  // namespace registry

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "base/fatal.hpp"
+
 #include <tidepool/detail/config.hpp>
 
 namespace tidepool {
@@ -32,6 +34,11 @@ public:
         time::rep due = due_.load(std::memory_order_relaxed);
         // Relaxed: the tick itself is guarded by the pool's lock; here only the number is contended for.
         return time(due) <= now && due_.compare_exchange_strong(due, after(now), std::memory_order_relaxed);
+    }
+
+    // Ends the program where an interval of zero has come due after all.
+    void check() const noexcept {
+        if (interval_ == time::zero() && due() != never) fatal("a pool that never ticks by itself is due to tick");
     }
 
 private:

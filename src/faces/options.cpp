@@ -88,10 +88,10 @@ pool_ptr make(const pool_plan& plan, const upstream& from) {
 
 making_default_pool::making_default_pool() {
     listen_to_forks();
-    registry::making().lock();
+    registry::lock_making();
 }
 
-making_default_pool::~making_default_pool() { registry::making().unlock(); }
+making_default_pool::~making_default_pool() { registry::unlock_making(); }
 
 void pool_deleter::operator()(pool* engine) const noexcept { delete engine; }
 

@@ -1,10 +1,10 @@
-// Spans that are wholly home and wait for whoever wants one next, of whatever size class: a program that swings around
-// a size need not go to the upstream, and to fresh pages, each time. Any thread; the lock is not held across a call to
+// Spans that are all free and wait for whoever wants one next, of whatever size class: a program that swings around a
+// size need not go to the upstream, and to fresh pages, each time. Any thread; the lock is not held across a call to
 // the upstream.
 //
-// Aging: what lay here for a whole tick without being needed is due to leave with it. As the newest is taken first,
+// Aging: what lay here for a whole tick without being needed expires with it. As the newest is taken first,
 // that is the fewest that lay here at any moment since the tick before, and it is the oldest of them. A span whose last
-// blocks decayed is old already: it is due at once. What is due leaves a few at a time, because unmapping takes a
+// blocks decayed is old already: it expires at once. Expired spans leave a few at a time, because unmapping takes a
 // while.
 //
 // Invariants, for each size of span, under the lock:
@@ -28,6 +28,7 @@
 #include "base/pages.hpp"
 #include "base/poison.hpp"
 #include "base/spin_lock.hpp"
+#include "base/thread_safety.hpp"
 #include "source/metered_upstream.hpp"
 #include "source/page_map.hpp"
 
@@ -70,7 +71,7 @@ public:
         return_span(base, bytes);
     }
 
-    // Keeps a span until give_due() comes to it.
+    // Keeps a span until return_expired() comes to it.
     void keep_expired(void* base, std::size_t bytes) noexcept {
         {
             const lock_guard hold(lock_);
@@ -85,7 +86,7 @@ public:
         upstream_.release(base, bytes, page_map::page);
     }
 
-    // A tick: marks what is due to leave.
+    // A tick: marks what has expired.
     void age() noexcept {
         const lock_guard hold(lock_);
         for (size_list& s : lists_) {
@@ -94,23 +95,23 @@ public:
         }
     }
 
-    // Gives back up to `spans_max` of those that are due. Returns the bytes.
+    // Returns up to `spans_max` expired ones to the upstream. Returns their bytes.
     std::size_t return_expired(std::size_t spans_max) noexcept {
         std::size_t gone = 0;
-        for (size_list& s : lists_)
+        for (std::size_t i = 0; i < sizes_max; ++i)
             for (; spans_max > 0; --spans_max) {
-                const std::size_t bytes = return_oldest(s, [&] { return s.expired > 0; });
+                const std::size_t bytes = return_oldest(i, [](const size_list& s) { return s.expired > 0; });
                 if (bytes == 0) break;
                 gone += bytes;
             }
         return gone;
     }
 
-    // Gives back, the oldest first, until no more than `keep_bytes` are left. Returns the bytes.
+    // Returns the oldest to the upstream until no more than `keep_bytes` are left. Returns their bytes.
     std::size_t shrink(std::size_t keep_bytes) noexcept {
         std::size_t gone = 0;
-        for (size_list& s : lists_)
-            while (const std::size_t bytes = return_oldest(s, [&] { return this->bytes() > keep_bytes; }))
+        for (std::size_t i = 0; i < sizes_max; ++i)
+            while (const std::size_t bytes = return_oldest(i, [&](auto&) { return this->bytes() > keep_bytes; }))
                 gone += bytes;
         return gone;
     }
@@ -158,21 +159,24 @@ private:
     };
 
     // Spans have one of three sizes, or one of their own in a pool of one class of large blocks.
-    size_list& list_of(std::size_t bytes) noexcept {
+    static constexpr std::size_t sizes_max = 3;
+
+    size_list& list_of(std::size_t bytes) noexcept TIDEPOOL_REQUIRES(lock_) {
         size_list* s = lists_.data();
         while (s->span_bytes != bytes && s->span_bytes != 0) ++s;
-        if (s->span_bytes == 0) s->span_bytes = bytes;  // once: it is read without the lock, too
+        if (s->span_bytes == 0) s->span_bytes = bytes;
         return *s;
     }
 
-    // Gives the oldest back where wanted() says so, under the lock. Returns its bytes, 0 where there was none.
+    // Returns the oldest to the upstream where wanted(s) says so. Returns its bytes, 0 where there was none.
     template <class Wanted>
-    std::size_t return_oldest(size_list& s, Wanted wanted) noexcept {
+    std::size_t return_oldest(std::size_t size, Wanted wanted) noexcept {
         void* base;
         std::size_t bytes;
         {
             const lock_guard hold(lock_);
-            if (s.spans.empty() || !wanted()) return 0;
+            size_list& s = lists_[size];
+            if (s.spans.empty() || !wanted(s)) return 0;
             base = unlink(s, *s.spans.last());
             bytes = s.span_bytes;
             s.least = std::min(s.least, s.count);
@@ -182,13 +186,13 @@ private:
         return bytes;
     }
 
-    void set_expired(size_list& s, std::size_t expired) noexcept {
+    void set_expired(size_list& s, std::size_t expired) noexcept TIDEPOOL_REQUIRES(lock_) {
         expired_.fetch_add(expired - s.expired, std::memory_order_relaxed);
         s.expired = expired;
     }
 
-    // As the newest, or, where it is stale, as the oldest and due. False when there is no memory for its record.
-    bool link(void* base, std::size_t bytes, bool stale) noexcept {
+    // As the newest, or, where it is stale, as the oldest and expired. False when there is no memory for its record.
+    bool link(void* base, std::size_t bytes, bool stale) noexcept TIDEPOOL_REQUIRES(lock_) {
         record* r = unused_record();
         if (!r) return false;
         size_list& s = list_of(bytes);
@@ -204,7 +208,7 @@ private:
     }
 
     // Returns the span. Its record is for the next.
-    void* unlink(size_list& s, record& r) noexcept {
+    void* unlink(size_list& s, record& r) noexcept TIDEPOOL_REQUIRES(lock_) {
         s.spans.remove(r);
         --s.count;
         bytes_.fetch_sub(s.span_bytes, std::memory_order_relaxed);
@@ -212,7 +216,7 @@ private:
         return r.base;
     }
 
-    record* unused_record() noexcept {
+    record* unused_record() noexcept TIDEPOOL_REQUIRES(lock_) {
         if (!unused_) return records_.make<record>(0);
         return std::exchange(unused_, unused_->links.next);
     }
@@ -220,9 +224,10 @@ private:
     metered_upstream& upstream_;
     arena& records_;
     const std::size_t bytes_max_;
-    spin_lock lock_{lock_rank::idle_spans};  // guards all below but the sums
-    std::array<size_list, 3> lists_{};
-    record* unused_ = nullptr;  // linked by links.next
+    spin_lock lock_{lock_rank::idle_spans};
+    std::array<size_list, sizes_max> lists_ TIDEPOOL_GUARDED_BY(lock_){};
+    record* unused_ TIDEPOOL_GUARDED_BY(lock_) = nullptr;  // linked by links.next
+    // Written under the lock, read anywhere.
     std::atomic<std::size_t> bytes_{0};
     std::atomic<std::size_t> expired_{0};  // spans
 };

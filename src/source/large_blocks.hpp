@@ -1,5 +1,5 @@
 // Requests that no size class serves: straight to the upstream, with the same size and alignment on both sides, and
-// noted so that release() finds those that were never deallocated. Any thread.
+// noted so that release() finds those that were never deallocated. All members are thread-safe except release_all().
 #pragma once
 
 #include <atomic>
@@ -41,10 +41,13 @@ public:
         return_block(p, *noted);
     }
 
-    // Nobody else may be calling.
+    // Needs exclusive access.
     void release_all() noexcept {
         book_.erase_all([&](const void* p, line noted) { return_block(const_cast<void*>(p), noted); });
     }
+
+    // As address_table's.
+    void check(std::size_t slots_max) noexcept { book_.check(slots_max); }
 
     // Around a fork, by the forking thread.
     void before_fork() noexcept { book_.before_fork(); }

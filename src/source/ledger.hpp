@@ -28,7 +28,7 @@ public:
         if (!book_.set(block, {size_class, true})) complete_.store(false, std::memory_order_relaxed);
     }
 
-    // The program gives a block back. Ends the program where it may not.
+    // The program frees a block. Ends the program where it may not.
     void in(const void* block, std::uint32_t size_class) noexcept {
         book_.update(block, [&](line* found) {
             if (!found && !complete_.load(std::memory_order_relaxed)) return;
@@ -61,6 +61,9 @@ public:
     }
     // Whether every block that went out has its line.
     bool complete() const noexcept { return complete_.load(std::memory_order_relaxed); }
+
+    // As address_table's.
+    void check(std::size_t slots_max) noexcept { book_.check(slots_max); }
 
     // Around a fork, by the forking thread.
     void before_fork() noexcept { book_.before_fork(); }

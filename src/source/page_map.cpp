@@ -1,5 +1,6 @@
 #include "source/page_map.hpp"
 
+#include "base/fatal.hpp"
 #include "base/pages.hpp"
 
 namespace tidepool {
@@ -14,7 +15,7 @@ constinit entry digest[digest_lines]{};
 
 namespace {
 
-// The leaf of a branch, made where it is missing. Two threads that make one at once: the loser gives its own back.
+// The leaf of a branch, made where it is missing. Two threads that make one at once: the loser unmaps its own.
 leaf* reach(std::uintptr_t branch) noexcept {
     leaf* there = root[branch].load(std::memory_order_acquire);  // partner: the exchange below
     if (there) return there;
@@ -65,6 +66,20 @@ bool set(const void* base, std::size_t bytes, span* s, std::uint32_t size_class)
 }
 
 void clear(const void* base, std::size_t bytes) noexcept { fill(base, bytes, 0); }
+
+// A page leaves the map before it leaves the digest, and enters in the same order: so a line that is the same before
+// and after a look at the map speaks of the page that was found there, or of one that is just leaving.
+void check() noexcept {
+    for (const entry& each : digest) {
+        const std::uint64_t line = each.load(std::memory_order_acquire);
+        if (line == 0) continue;
+        const std::uintptr_t number = line >> 8;
+        const std::uint64_t found = look_up(reinterpret_cast<const void*>(number << page_bits)) >> class_bit;
+        if (found != 0 && found != (line & 0xFF) && each.load(std::memory_order_relaxed) == line)
+            fatal("page %zu has blocks of size class %zu, and the digest says %zu", std::size_t{number},
+                  std::size_t{found} - 1, std::size_t{line & 0xFF} - 1);
+    }
+}
 
 }  // namespace page_map
 }  // namespace detail

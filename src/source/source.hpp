@@ -12,8 +12,8 @@ namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
 
-// Any thread may call any member at any time, but for set_up() and release_all(). No caller holds a lock, but for
-// set_up().
+// All members are thread-safe except set_up() and release_all(), which need exclusive access. No caller holds a lock,
+// but for set_up().
 class source {
 public:
     // Called once, before anything else; asks the upstream for nothing. False when there is no memory: then again.

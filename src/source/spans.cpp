@@ -49,7 +49,7 @@ std::size_t spans::refill(std::uint32_t size_class, void** blocks, std::size_t c
     do {
         const lock_guard hold(s.lock);
         if (fresh) {
-            // At the front, and taken from before anyone else can: so no span stays wholly home (invariant 1).
+            // At the front, and taken from before anyone else can: so no span stays all free (invariant 1).
             s.open.push_front(*fresh);
             s.all.push_front(*fresh);
             s.spans.fetch_add(1, std::memory_order_relaxed);
@@ -61,8 +61,8 @@ std::size_t spans::refill(std::uint32_t size_class, void** blocks, std::size_t c
     return got;
 }
 
-// Under the lock. From the span that opened last, which is the one with the most blocks in use: the others get the time
-// to come home whole.
+// From the span that opened last, which is the one with the most blocks in use: the others get the time
+// to become all free.
 std::size_t spans::take(span_class& s, void** blocks, std::size_t count) noexcept {
     std::size_t got = 0;
     while (got < count && !s.open.empty()) {
@@ -179,8 +179,8 @@ void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count, bo
     handle_foreign(size_class, blocks, foreign_count);
 }
 
-// Under the lock. Marks the blocks home, as far as they lie in this span one after the other; the first one does.
-// Returns how many. The word of bits at hand is kept out of memory, since neighbours tend to come home together.
+// Marks the blocks free, as far as they lie in this span one after the other; the first one does. Returns how many. The
+// word of bits at hand is kept out of memory, since neighbours tend to be freed together.
 std::size_t spans::mark_free(span_class& s, span& in, std::uint32_t size_class, void** blocks,
                              std::size_t count) noexcept {
     std::size_t done = 0;
@@ -222,18 +222,28 @@ void spans::after_fork() noexcept {
     for (std::uint32_t c = 0; classes_ && c < sizes_.count; ++c) classes_[c].lock.unlock_after_fork();
 }
 
+// Every span, linked by all.next.
+span* spans::take_all(span_class& s) noexcept {
+    const lock_guard hold(s.lock);
+    span* taken = s.all.first();
+    s.open.clear();
+    s.all.clear();
+    s.spans.store(0, std::memory_order_relaxed);
+    return taken;
+}
+
 bool spans::release_all() noexcept {
     const bool at_once = upstream_.releases();
     for (std::uint32_t c = 0; classes_ && c < sizes_.count; ++c) {
         span_class& s = classes_[c];
-        s.open.clear();
-        s.spans.store(0, std::memory_order_relaxed);
-        while (span* gone = s.all.first()) {
-            s.all.remove(*gone);
-            page_map::clear(gone->base, s.shape.span_bytes);
-            at_once ? unpoison(gone->base, s.shape.span_bytes) : idle_.return_span(gone->base, s.shape.span_bytes);
-            gone->all.next = s.unused;
-            s.unused = gone;
+        span* gone = take_all(s);
+        while (gone) {
+            span* next = gone->all.next;
+            std::byte* base = gone->base;
+            page_map::clear(base, s.shape.span_bytes);
+            retire_record(s, gone);
+            at_once ? unpoison(base, s.shape.span_bytes) : idle_.return_span(base, s.shape.span_bytes);
+            gone = next;
         }
     }
     idle_.shrink(0);
@@ -259,9 +269,9 @@ void spans::check() noexcept {
             fatal("size class %u counts %zu spans and has %zu", c, s.spans.load(std::memory_order_relaxed), count);
     }
     idle_.check();
+    page_map::check();
 }
 
-// Under the lock.
 void spans::check_span(const span_class& s, span& each, std::uint32_t size_class) noexcept {
     std::uint32_t set = 0;
     for (std::uint32_t w = 0; w < words_for(s.shape.blocks); ++w)

@@ -1,13 +1,14 @@
-// Spans: aligned pieces of upstream memory, each carved into blocks of one size class. A span whose blocks are all home
-// waits among the idle ones (src/idle_spans.hpp) or goes back to the upstream. The blocks themselves are never written
-// to: what is home is noted beside them.
+// Spans: aligned pieces of upstream memory, each carved into blocks of one size class. A span whose blocks are all free
+// waits among the idle ones (idle_spans.hpp) or goes back to the upstream. The blocks themselves are never written to:
+// which are free is noted beside them.
 //
-// Any thread; each size class has a lock of its own, which is not held across a call to the upstream.
+// All members are thread-safe except set_up(), release_all() and the destructor. Each size class has a lock of its own,
+// which is not held across a call to the upstream.
 //
 // Invariants, for each size class, under its lock:
-//  1. A span's bit i is set exactly if its block i is home; `home` counts the bits. 0 <= home < blocks: a span that
-//     comes to home == blocks is taken out at once.
-//  2. `open` links exactly the spans with home > 0; `all` links every span.
+//  1. A span's bit i is set exactly if its block i is free; `free_blocks` counts the bits. 0 <= free_blocks < blocks: a
+//     span that is all free is taken out at once.
+//  2. `open` links exactly the spans with free_blocks > 0; `all` links every span, and `spans` counts them.
 //  3. Every 64 KiB page of a span, and no other, leads to it in the page map.
 #pragma once
 
@@ -19,6 +20,7 @@
 #include "base/linked_list.hpp"
 #include "base/lock_order.hpp"
 #include "base/spin_lock.hpp"
+#include "base/thread_safety.hpp"
 #include "source/idle_spans.hpp"
 #include "source/metered_upstream.hpp"
 #include "source/page_map.hpp"
@@ -54,18 +56,18 @@ class spans;
 // Out of the blocks' way, in the pool's records, and of this type for as long as the pool lives: a span that went back
 // is used again for the next one of its class.
 struct span {
-    spans* owner;               // fixed
-    std::uint32_t size_class;   // fixed
-    std::uint32_t free_blocks;  // blocks that are home
-    std::byte* base;            // while it stands for memory
+    spans* owner;              // fixed
+    std::uint32_t size_class;  // fixed
+    std::uint32_t free_blocks;
+    std::byte* base;  // while it stands for memory
     list_links<span> open;
     list_links<span> all;  // or, of a span that is in no list, the next such in `next`
 
-    // Bit i % 64 of word i / 64: block i is home.
+    // Bit i % 64 of word i / 64: block i is free.
     std::uint64_t* bits() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
 };
 
-// What becomes of a block that comes home and lies in no span: null ends the program with a message.
+// What becomes of a foreign block, which lies in no span of this source: null ends the program with a message.
 using foreign_handler = void (*)(void* block) noexcept;
 
 class spans final : public source {
@@ -84,30 +86,31 @@ public:
     std::size_t shrink(std::size_t keep_bytes) noexcept override { return idle_.shrink(keep_bytes); }
     void before_fork() noexcept override;
     void after_fork() noexcept override;
-    // Nobody else may be calling.
     bool release_all() noexcept override;
 
-    // Aborts with a message where an invariant does not hold. Takes the locks.
+    // Linear in the spans.
     void check() noexcept override;
 
 private:
     struct alignas(apart) span_class {
-        spin_lock lock{lock_rank::span_class};  // guards the rest
-        linked_list<span, &span::open> open;
-        linked_list<span, &span::all> all;
-        std::atomic<std::size_t> spans{0};  // in `all`; written under the lock
-        span* unused = nullptr;             // records without memory, linked by all.next
-        std::size_t block_bytes = 0;        // fixed
-        span_shape shape{};                 // fixed
-        std::uint64_t reciprocal = 0;       // of block_bytes, times 2^32, rounded up; fixed
+        spin_lock lock{lock_rank::span_class};
+        linked_list<span, &span::open> open TIDEPOOL_GUARDED_BY(lock);
+        linked_list<span, &span::all> all TIDEPOOL_GUARDED_BY(lock);
+        std::atomic<std::size_t> spans{0};                 // in `all`; written under the lock
+        span* unused TIDEPOOL_GUARDED_BY(lock) = nullptr;  // records without memory, linked by all.next
+        std::size_t block_bytes = 0;                       // fixed
+        span_shape shape{};                                // fixed
+        std::uint64_t reciprocal = 0;                      // of block_bytes, times 2^32, rounded up; fixed
     };
 
-    void check_span(const span_class& s, span& each, std::uint32_t size_class) noexcept;
-    std::size_t take(span_class& s, void** blocks, std::size_t count) noexcept;
+    void check_span(const span_class& s, span& each, std::uint32_t size_class) noexcept TIDEPOOL_REQUIRES(s.lock);
+    std::size_t take(span_class& s, void** blocks, std::size_t count) noexcept TIDEPOOL_REQUIRES(s.lock);
     span* new_span(span_class& s, std::uint32_t size_class) noexcept;
+    static span* take_all(span_class& s) noexcept;
     span* unused_record(span_class& s) noexcept;
     void retire_record(span_class& s, span* record) noexcept;
-    std::size_t mark_free(span_class& s, span& in, std::uint32_t size_class, void** blocks, std::size_t count) noexcept;
+    std::size_t mark_free(span_class& s, span& in, std::uint32_t size_class, void** blocks, std::size_t count) noexcept
+        TIDEPOOL_REQUIRES(s.lock);
     static bool lies_in(const span_class& s, const span& in, const void* block) noexcept;
     bool is_foreign(const span_class& s, span*& in, std::uint32_t size_class, const void* block) const noexcept;
     std::uint32_t number_of(const span_class& s, const span& in, std::uint32_t size_class,
