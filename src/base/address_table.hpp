@@ -21,6 +21,7 @@
 #include "base/lock_order.hpp"
 #include "base/pages.hpp"
 #include "base/spin_lock.hpp"
+#include "base/test_peer.hpp"
 #include "base/thread_safety.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -126,6 +127,7 @@ public:
     void after_fork() noexcept { lock_.unlock_after_fork(); }
 
 private:
+    friend struct test_peer<address_table>;
     struct entry {
         const void* key;
         Value value;

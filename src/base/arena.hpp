@@ -15,6 +15,7 @@
 
 #include "base/lock_order.hpp"
 #include "base/spin_lock.hpp"
+#include "base/test_peer.hpp"
 #include "base/thread_safety.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -53,6 +54,7 @@ public:
     void after_fork() noexcept { lock_.unlock_after_fork(); }
 
 private:
+    friend struct test_peer<arena>;
     struct chunk {
         chunk* next;
         std::size_t bytes;

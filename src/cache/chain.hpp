@@ -16,6 +16,7 @@
 
 #include "base/arena.hpp"
 #include "base/fatal.hpp"
+#include "base/test_peer.hpp"
 #include "cache/dequeue.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -96,6 +97,7 @@ public:
     }
 
 private:
+    friend struct test_peer<chain>;
     // Its slots stand right behind: together with the first two it fills a cache line.
     struct ring {
         dequeue<T> values;

@@ -17,6 +17,7 @@
 #include "base/lock_guard.hpp"
 #include "base/lock_order.hpp"
 #include "base/spin_lock.hpp"
+#include "base/test_peer.hpp"
 #include "base/thread_safety.hpp"
 #include "cache/magazine_slabs.hpp"
 
@@ -96,6 +97,7 @@ public:
     bool seems_empty() const noexcept { return !some_.load(std::memory_order_relaxed); }
 
 private:
+    friend struct test_peer<shared_magazine_list>;
     spin_lock lock_;
     magazine_list list_ TIDEPOOL_GUARDED_BY(lock_);
     std::atomic<bool> some_{false};  // written under lock_, read anywhere

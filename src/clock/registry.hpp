@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "base/linked_list.hpp"
+#include "base/test_peer.hpp"
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
@@ -48,6 +49,7 @@ protected:
 
 private:
     friend struct registry_state;
+    friend struct test_peer<registrant>;
     list_links<registrant> links_;  // under the registry's lock
     std::uint64_t id_ = 0;          // fixed by join()
     std::uint32_t visits_ = 0;      // under the registry's lock; visits under way

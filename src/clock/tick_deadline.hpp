@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "base/fatal.hpp"
+#include "base/test_peer.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -42,6 +43,7 @@ public:
     }
 
 private:
+    friend struct test_peer<tick_deadline>;
     time::rep after(time now) const noexcept {
         return interval_ == time::zero() || now > never - interval_ ? never.count() : (now + interval_).count();
     }

@@ -28,6 +28,7 @@
 #include "base/pages.hpp"
 #include "base/poison.hpp"
 #include "base/spin_lock.hpp"
+#include "base/test_peer.hpp"
 #include "base/thread_safety.hpp"
 #include "source/metered_upstream.hpp"
 #include "source/page_map.hpp"
@@ -146,6 +147,7 @@ public:
     void after_fork() noexcept { lock_.unlock_after_fork(); }
 
 private:
+    friend struct test_peer<idle_spans>;
     struct record {
         void* base;
         list_links<record> links;

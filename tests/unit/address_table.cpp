@@ -8,9 +8,30 @@
 #include <unordered_map>
 #include <vector>
 
+#include "died.hpp"
 #include "scale.hpp"
 #include "seed.hpp"
 #include "threads.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+template <>
+struct test_peer<address_table<int>> {
+    // Another key in the place of `key`, with no way there.
+    static void misplace(address_table<int>& table, const void* key, const void* other) {
+        auto* const e = table.find(key);
+        e->key = other;
+        const auto slot = table.slot_of(other);
+        table.entries_[slot].key = nullptr;
+    }
+    static void miscount(address_table<int>& table) { ++table.count_; }
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
 
 using tidepool::detail::address_table;
 using tidepool::detail::lock_rank;
@@ -90,4 +111,24 @@ TEST_CASE("threads find what they have set") {
         }
     });
     CHECK(wrong == 0);
+}
+
+TEST_CASE("check() finds a key that no search finds, however few slots a call looks at") {
+    address_table<int> table{lock_rank::large_blocks};
+    table.check();
+    for (std::uint64_t i = 0; i < 300; ++i) REQUIRE(table.set(address(i), 1));
+    table.check();
+    using peer = tidepool::detail::test_peer<address_table<int>>;
+    CHECK(support::died([&] {
+              peer::misplace(table, address(1), address(12345));
+              table.check();
+          }).said("is in a table where no search finds it"));
+    CHECK(support::died([&] {
+              peer::misplace(table, address(1), address(12345));
+              for (int i = 0; i < 1000; ++i) table.check(8);
+          }).said("is in a table where no search finds it"));
+    CHECK(support::died([&] {
+              peer::miscount(table);
+              table.check();
+          }).said("an address table counts 301 addresses and has 300"));
 }

@@ -9,9 +9,30 @@
 #include <cstring>
 #include <vector>
 
+#include "died.hpp"
 #include "scale.hpp"
 #include "seed.hpp"
 #include "threads.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+template <>
+struct test_peer<arena> {
+    static void use_too_much(arena& a) {
+        a.used_ = a.chunks_->bytes + 1;
+        a.check();
+    }
+    static void lose_a_byte(arena& a) {
+        --a.bytes_;
+        a.check();
+    }
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
 
 using tidepool::detail::arena;
 
@@ -103,4 +124,15 @@ TEST_CASE("make() gives a constructed object with room behind it") {
     CHECK(all_zero({behind, 100}));
     auto* next = a.make<record>(0, 9);
     CHECK(reinterpret_cast<std::byte*>(next) >= behind + 100);
+}
+
+TEST_CASE("check() finds an arena that has used more than it has") {
+    arena a;
+    a.check();
+    REQUIRE(a.allocate(100, 8));
+    REQUIRE(a.allocate(1 << 20, 8));
+    a.check();
+    using peer = tidepool::detail::test_peer<arena>;
+    CHECK(support::died([&] { peer::use_too_much(a); }).said("an arena has used"));
+    CHECK(support::died([&] { peer::lose_a_byte(a); }).said("an arena counts"));
 }

@@ -11,9 +11,30 @@
 #include <vector>
 
 #include "base/arena.hpp"
+#include "died.hpp"
 #include "scale.hpp"
 #include "seed.hpp"
 #include "threads.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+template <>
+struct test_peer<chain<int>> {
+    static void cut_newest(chain<int>& c) {
+        c.head_ = c.head_->previous;
+        c.check(true);
+    }
+    static void forget_next(chain<int>& c) {
+        c.head_->previous.load()->next = nullptr;
+        c.check(true);
+    }
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
 
 using tidepool::detail::arena;
 using tidepool::detail::chain;
@@ -166,4 +187,35 @@ TEST_CASE("an owner and nine thieves of a chain see each of two million values e
         CHECK(popped_by_thieves > 0);
         CHECK(popped_by_owner + popped_by_thieves == count);
     }
+}
+
+TEST_CASE("check() finds a chain that does not end at its newest ring, and rings linked one way only") {
+    std::vector<int> v(20);
+    arena rings;
+    chain<int> c;
+    c.check(true);
+    for (int& each : v) REQUIRE(c.push_head(&each, rings, unlimited));
+    for (int i = 0; i < 10; ++i) REQUIRE(c.pop_tail());
+    c.check(true);
+    using peer = tidepool::detail::test_peer<chain<int>>;
+    CHECK(support::died([&] { peer::cut_newest(c); }).said("a chain does not end at its newest ring"));
+    CHECK(support::died([&] { peer::forget_next(c); }).violent());
+}
+
+TEST_CASE("check() of a chain does not take what thieves do meanwhile for an error") {
+    constexpr std::size_t rounds = support::scaled(100'000);
+    int value = 0;
+    arena rings;
+    chain<int> c;
+    std::atomic<bool> done{false};
+    std::thread thief([&] {
+        while (!done) static_cast<void>(c.pop_tail());
+    });
+    for (std::size_t i = 0; i < rounds; ++i) {
+        static_cast<void>(c.push_head(&value, rings, 64));
+        if (i % 8 == 0) c.check(false);
+    }
+    done = true;
+    thief.join();
+    c.check(true);
 }

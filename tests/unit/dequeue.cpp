@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "died.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 
@@ -141,4 +142,36 @@ TEST_CASE("an owner and nine thieves see each of two million values exactly once
     CHECK(popped_by_thieves > 0);
     CHECK(popped_by_owner + popped_by_thieves == values);
     for (const auto& slot : slots) CHECK(slot.load() == nullptr);
+}
+
+TEST_CASE("check() finds a slot that is empty within the ends, and one in use beyond them") {
+    std::array<int, 4> v{};
+    ring<4> r(nearly_wrapped);
+    for (int i = 0; i < 3; ++i) REQUIRE(r.values.push_head(&v[0]) == pushed::yes);
+    REQUIRE(r.values.pop_tail() == &v[0]);
+    r.values.check(true);
+    const std::size_t tail = (nearly_wrapped + 1) % 4, free = (nearly_wrapped + 3) % 4;
+    int* const value = r.slots[tail].exchange(nullptr);
+    CHECK(support::died([&] { r.values.check(false); }).said("slot 0 of a dequeue of 2 values is empty"));
+    r.slots[tail] = value;
+    r.slots[free] = value;
+    r.values.check(false);  // a thief may be about to clear it
+    CHECK(support::died([&] { r.values.check(true); }).said("slot 2 of a dequeue of 2 values is in use"));
+}
+
+TEST_CASE("check() of a dequeue does not take what thieves do meanwhile for an error") {
+    constexpr std::size_t rounds = support::scaled(200'000);
+    int value = 0;
+    ring<8> r(nearly_wrapped);
+    std::atomic<bool> done{false};
+    std::thread thief([&] {
+        while (!done) static_cast<void>(r.values.pop_tail());
+    });
+    for (std::size_t i = 0; i < rounds; ++i) {
+        static_cast<void>(r.values.push_head(&value));
+        r.values.check(false);
+    }
+    done = true;
+    thief.join();
+    r.values.check(true);
 }

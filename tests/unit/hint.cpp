@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "cache/dequeue.hpp"
+#include "died.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 
@@ -79,4 +80,13 @@ TEST_CASE("clear, then look again, loses nothing") {
         }
     });
     CHECK(lost == 0);
+}
+
+TEST_CASE("check() finds a local with stock that no hint shows") {
+    hint h;
+    h.check(3, false);
+    h.raise(3);
+    h.check(3, true);
+    h.check(64 + 3, true);
+    CHECK(support::died([&] { h.check(4, true); }).said("local 4 has stock and no hint says so"));
 }

@@ -6,6 +6,35 @@
 #include <vector>
 
 #include "counting_upstream.hpp"
+#include "died.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+template <>
+struct test_peer<idle_spans> {
+    static void miscount(idle_spans& idle) {
+        ++idle.lists_[0].count;
+        idle.check();
+    }
+    static void expire_too_many(idle_spans& idle) {
+        idle.lists_[0].expired = idle.lists_[0].count + 1;
+        idle.check();
+    }
+    static void unlink(idle_spans& idle) {
+        idle.lists_[0].spans.last()->links.previous = nullptr;
+        idle.check();
+    }
+    static void lose_bytes(idle_spans& idle) {
+        idle.bytes_ -= 1;
+        idle.check();
+    }
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
 
 namespace detail = tidepool::detail;
 
@@ -113,4 +142,23 @@ TEST_CASE("no more is kept than may be") {
     CHECK(k.books.counted().bytes_live() == 3 * small);
     k.idle.shrink(0);
     CHECK(k.books.balanced());
+}
+
+TEST_CASE("check() finds idle spans that are not counted, expired or linked as they are") {
+    kit k;
+    k.idle.check();
+    k.keep(k.take(5));
+    k.keep(k.take(2, large), large);
+    k.idle.age();
+    k.idle.age();
+    k.idle.check();
+    using peer = detail::test_peer<detail::idle_spans>;
+    CHECK(support::died([&] {
+              peer::miscount(k.idle);
+          }).said("idle spans of 65536 bytes: 6 are counted and 5 are linked"));
+    CHECK(support::died([&] { peer::expire_too_many(k.idle); }).said("of 5, 5 were always there and 6 are expired"));
+    CHECK(support::died([&] { peer::unlink(k.idle); }).said("the list of idle spans of 65536 bytes is broken"));
+    CHECK(support::died([&] { peer::lose_bytes(k.idle); }).said("bytes and 7 expired are counted"));
+    CHECK(k.idle.return_expired(100) == 5 * small + 2 * large);
+    k.idle.check();
 }

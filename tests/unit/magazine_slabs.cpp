@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cache/magazines.hpp"
+#include "died.hpp"
 
 namespace detail = tidepool::detail;
 
@@ -69,4 +70,15 @@ TEST_CASE("a slab stays for one magazine in use, and leaves when that is idle, t
     rest.push_back(in_use);
     CHECK(kept(slabs, rest).size() < rest.size());
     CHECK(slabs.bytes() == 64 << 10);
+}
+
+TEST_CASE("check() finds magazines that do not fill what is used of their slab") {
+    detail::magazine_slabs slabs;
+    slabs.check();
+    const auto all = made(slabs, 100);
+    slabs.check();
+    CHECK(support::died([&] {
+              ::new (all[50]) detail::magazine(0, 255);
+              slabs.check();
+          }).said("magazines end at byte"));
 }

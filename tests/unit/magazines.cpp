@@ -10,8 +10,22 @@
 #include <vector>
 
 #include "cache/magazine_slabs.hpp"
+#include "died.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+template <>
+struct test_peer<shared_magazine_list> {
+    static void hide(shared_magazine_list& list) { list.some_ = false; }
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
 
 namespace detail = tidepool::detail;
 
@@ -97,4 +111,31 @@ TEST_CASE("magazines that go round between a filler and an emptier are made once
         if (round == 0) early = slabs.bytes();
     }
     CHECK(slabs.bytes() == early);
+}
+
+TEST_CASE("check() finds what does not belong into the stock") {
+    detail::magazine_slabs slabs;
+    detail::magazine_stock stock;
+    stock.set_up(3, 16);
+    stock.put(stock.take(slabs));
+    stock.check();
+    const auto put = [&](detail::magazine* m) { return support::died([&] { stock.put(m), stock.check(); }); };
+    detail::magazine* full = stock.take(slabs);
+    full->push(full);
+    CHECK(put(full).said("the stock of size class 3 (16 blocks) has a magazine of class 3 with 1 of 16 blocks"));
+    CHECK(put(slabs.make(2, 16)).said("has a magazine of class 2 with 0 of 16 blocks"));
+    CHECK(put(slabs.make(3, 32)).said("has a magazine of class 3 with 0 of 32 blocks"));
+}
+
+TEST_CASE("check() finds a list of magazines that seems empty and is not") {
+    detail::shared_magazine_list list(detail::lock_rank::outgoing);
+    const auto nothing = [](const detail::magazine&) {};
+    list.check(nothing);
+    detail::magazine m;
+    list.push(&m);
+    std::size_t seen = 0;
+    list.check([&](const detail::magazine& each) { seen += &each == &m; });
+    CHECK(seen == 1);
+    detail::test_peer<detail::shared_magazine_list>::hide(list);
+    CHECK(support::died([&] { list.check(nothing); }).said("does not show whether it is empty"));
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "base/pages.hpp"
+#include "died.hpp"
 #include "scale.hpp"
 #include "seed.hpp"
 #include "source/spans.hpp"
@@ -121,4 +122,18 @@ TEST_CASE("many threads that touch a new leaf at once agree on one") {
         });
     }
     CHECK(lost == 0);
+}
+
+TEST_CASE("check() finds a line of the digest with another class than the map has") {
+    const ground land(1);
+    detail::span s{};
+    REQUIRE(page_map::set(land.page(0), page_map::page, &s, 7));
+    page_map::check();
+    const auto number = reinterpret_cast<std::uintptr_t>(land.page(0)) / page_map::page;
+    CHECK(support::died([&] {
+              page_map::digest[number % page_map::digest_lines] = std::uint64_t{number} << 8 | 7;
+              page_map::check();
+          }).said("has blocks of size class 7, and the digest says 6"));
+    page_map::clear(land.page(0), page_map::page);
+    page_map::check();
 }

@@ -15,8 +15,23 @@
 #include <vector>
 
 #include "base/thread_slots.hpp"
+#include "died.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+template <>
+struct test_peer<registrant> {
+    static void unlink(registrant& r) { r.links_.previous = nullptr; }
+    static void rejuvenate(registrant& r) { r.id_ = 1; }
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
 
 namespace detail = tidepool::detail;
 namespace registry = tidepool::detail::registry;
@@ -255,4 +270,21 @@ TEST_CASE("members come and go while others tick and threads exit") {
             }
     });
     CHECK(steady.who.ticks == ticks);
+}
+
+TEST_CASE("check() finds a list of pools that is not linked as they joined") {
+    member a, b, c;
+    registry::check();
+    using peer = detail::test_peer<detail::registrant>;
+    CHECK(support::died([&] { peer::unlink(b.who), registry::check(); }).said("the list of pools is broken"));
+    CHECK(support::died([&] { peer::rejuvenate(b.who), registry::check(); }).said("is listed behind"));
+}
+
+TEST_CASE("a look at the clock checks the registry in builds that check") {
+    member a(1ns), b(1ns);
+    const auto end = support::died([&] {
+        detail::test_peer<detail::registrant>::rejuvenate(b.who);
+        registry::tick_due(2ns);
+    });
+    CHECK(end.said("is listed behind") == detail::checked);
 }

@@ -23,6 +23,7 @@
 #include <tidepool/detail/size_classes.hpp>
 
 namespace detail = tidepool::detail;
+namespace page_map = tidepool::detail::page_map;
 
 namespace {
 
@@ -263,4 +264,24 @@ TEST_CASE("a block that does not belong stops the program with a message that sa
     k.put(c, blocks);
     k.put(other, others);
     CHECK(k.books.balanced());
+}
+
+TEST_CASE("check() finds a bit, a count, a list and a page map that do not agree") {
+    kit k;
+    const auto held = k.get(0, 5);
+    detail::span& s = *page_map::find(held[0]);
+    k.from.check();
+    const auto corrupted = [&](auto deed) { return support::died([&] { deed(), k.from.check(); }); };
+    CHECK(corrupted([&] { s.bits()[0] |= 1; }).said("free blocks and has"));
+    CHECK(corrupted([&] { ++s.free_blocks; }).said("free blocks and has"));
+    CHECK(corrupted([&] { s.owner = nullptr; }).said("is in another one's list"));
+    CHECK(corrupted([&] { page_map::clear(s.base, page_map::page); }).said("is not in the page map"));
+    CHECK(corrupted([&] { s.open.previous = &s; }).said("the lists of spans of size class 0 are broken"));
+    CHECK(corrupted([&] {
+              const std::uint32_t words = (detail::span_shape::of(all_sizes[0]).blocks + 63) / 64;
+              for (std::uint32_t w = 0; w < words; ++w) s.bits()[w] = 0;
+              s.free_blocks = 0;
+          }).said("is in the wrong list"));
+    k.put(0, held);
+    k.from.check();
 }

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "died.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 
@@ -99,4 +100,14 @@ TEST_CASE("a thread that has given up its slot on exit gets no other") {
     }).join();
     CHECK(seen == 2);
     CHECK(pthread_key_delete(key) == 0);
+}
+
+TEST_CASE("check() finds a slot that is not in its place") {
+    detail::thread_slot* mine = thread_slots::mine();
+    REQUIRE(mine);
+    thread_slots::check();
+    CHECK(support::died([&] {
+              ++mine->index;
+              thread_slots::check();
+          }).said("is not in its place"));
 }

@@ -7,8 +7,22 @@
 #include <chrono>
 #include <cstddef>
 
+#include "died.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
+
+namespace tidepool {
+inline namespace TIDEPOOL_ABI {
+namespace detail {
+
+template <>
+struct test_peer<tick_deadline> {
+    static void make_due(tick_deadline& deadline) { deadline.due_ = 1; }
+};
+
+}  // namespace detail
+}  // namespace TIDEPOOL_ABI
+}  // namespace tidepool
 
 using tidepool::detail::tick_deadline;
 using namespace std::chrono_literals;
@@ -76,4 +90,13 @@ TEST_CASE("of all who ask at one time one gets the tick") {
     CHECK(early == 0);
     CHECK(claimed > 0);
     CHECK(claimed <= askers * steps / 10);
+}
+
+TEST_CASE("check() finds a pool without an interval that is due to tick") {
+    tick_deadline rare(1s, 0s), never(0s, 0s);
+    rare.check();
+    never.check();
+    CHECK(support::died([&] {
+              tidepool::detail::test_peer<tick_deadline>::make_due(never), never.check();
+          }).said("never ticks by itself is due"));
 }
