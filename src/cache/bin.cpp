@@ -212,7 +212,12 @@ void bin::rotate() noexcept {
     if (!bin_.chain_of(generation::old).empty()) depot_.old.raise(local_.number);
 }
 
-std::uint64_t bin::check() const noexcept {
+std::uint64_t bin::check(bool still) const noexcept {
+    for (const chain<magazine>& each : bin_.chains) each.check(still);
+    if (still) {
+        depot_.young.check(local_.number, !bin_.chain_of(generation::young).empty());
+        depot_.old.check(local_.number, !bin_.chain_of(generation::old).empty());
+    }
     std::uint64_t bytes = 0;
     for (const magazine* m : {is_real(loaded_) ? loaded_ : nullptr, bin_.spare}) {
         if (!m) continue;

@@ -75,9 +75,9 @@ public:
     std::uint64_t private_blocks() const noexcept { return loaded_->count() + (bin_.spare ? bin_.spare->count() : 0); }
     // Hits since they were counted last.
     std::uint64_t uncounted_hits() const noexcept { return loaded_->hits(); }
-    // Ends the program where an invariant of local.hpp does not hold. Returns what the private magazines would hold if
-    // full.
-    std::uint64_t check() const noexcept;
+    // Ends the program where an invariant of local.hpp does not hold; `still`: nobody steals meanwhile, and the books
+    // of the chains can be compared. Returns what the private magazines would hold if full.
+    std::uint64_t check(bool still) const noexcept;
 
 private:
     friend class pin;

@@ -21,6 +21,7 @@
 #include <cstdint>
 
 #include "base/counters.hpp"
+#include "base/test_peer.hpp"
 #include "cache/chain.hpp"
 #include "cache/depot.hpp"
 
@@ -114,7 +115,7 @@ public:
 private:
     friend class bin;
     friend class pin;
-    friend struct test_pin;  // tests/unit/bin.cpp
+    friend struct test_peer<local>;
 
     // The array stands right behind.
     cache_bin& bin_at(std::uint32_t size_class) noexcept { return reinterpret_cast<cache_bin*>(this + 1)[size_class]; }

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/fatal.hpp"
 #include "cache/magazines.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -84,6 +85,19 @@ public:
         for (auto& each : by_class_) each.store(0, std::memory_order_relaxed);
         blocks_.store(0, std::memory_order_relaxed);
         list_.for_each([this](const magazine& m) { count(m.size_class(), m.count()); });
+    }
+
+    // Ends the program where a waiting magazine is empty, or more wait than are counted: those in the list are counted
+    // for as long as its lock is held. Linear in them.
+    void check() noexcept {
+        std::array<std::uint64_t, size_class_count> waiting{};
+        list_.check([&](const magazine& m) {
+            if (m.empty()) fatal("an empty magazine of size class %u is on its way down", m.size_class());
+            if ((waiting[m.size_class()] += m.count()) > blocks_of(m.size_class()))
+                fatal("%llu blocks of size class %u are on their way down and %llu are counted",
+                      static_cast<unsigned long long>(waiting[m.size_class()]), m.size_class(),
+                      static_cast<unsigned long long>(blocks_of(m.size_class())));
+        });
     }
 
     // Around a fork, by the forking thread.

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/pinned.hpp"
+#include "base/test_peer.hpp"
 #include "cache/bin.hpp"
 #include "cache/local.hpp"
 
@@ -56,12 +57,12 @@ public:
     // Counts an exchange of magazines.
     std::uint32_t count_exchange() noexcept { return ++local_->exchanges_; }
 
-    // Ends the program where an invariant of local.hpp does not hold.
-    void check() noexcept;
+    // Ends the program where an invariant of local.hpp does not hold; as bin::check().
+    void check(bool still) noexcept;
 
 private:
     friend class roster;
-    friend struct test_pin;  // tests/unit/bin.cpp
+    friend struct test_peer<pin>;
 
     // The owner, who leaves when the pin ends, or a visitor.
     enum class who { owner, visitor };

@@ -12,14 +12,15 @@ namespace detail {
 
 namespace {
 
+constexpr std::size_t book_slots_a_tick = 4096;  // of the books, which a tick checks piece by piece
+
 // What is cached: in private magazines, in chains, and on its way down.
 struct census {
     std::array<std::uint64_t, size_class_count> blocks{};
     std::uint64_t bytes = 0;
     std::uint64_t uncounted_hits = 0;
 
-    // Needs the roster's `visiting`.
-    census(roster& everyone, depots& shared) noexcept {
+    census(roster& everyone, depots& shared) noexcept TIDEPOOL_REQUIRES(everyone.visiting) {
         everyone.visit([&](pin& theirs) {
             for (std::uint32_t c = 0; c < theirs.classes(); ++c) {
                 const bin each = theirs.of(c);
@@ -137,11 +138,17 @@ tidepool::stats pool::snapshot() noexcept {
 }
 
 void pool::check(others others_do) noexcept {
+    const bool still = others_do == others::still;
+    const std::size_t book_slots = still ? static_cast<std::size_t>(-1) : book_slots_a_tick;
+    deadline_.check();
+    large_.check(book_slots);
+    if constexpr (hardened) supply_.watched.check(book_slots);
     if (!shared_.ready()) return;
     supply_.blocks.check();
+    shared_.check();
     const lock_guard hold(roster_.visiting);
-    roster_.visit([](pin& theirs) { theirs.check(); });
-    if (others_do == others::go_on) return;
+    roster_.visit([&](pin& theirs) { theirs.check(still); });
+    if (!still) return;
     const census cached(roster_, shared_);
     for (std::uint32_t c = 0; c < class_count; ++c) {
         const std::uint64_t out = supply_.given(c) - supply_.returned(c),

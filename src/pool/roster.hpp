@@ -74,11 +74,11 @@ public:
     // Calls look(pin&) for each local with its owner kept out. Needs `visiting`. Groups share one heavy fence, so the
     // cost of a visit is one for each 64 threads, and nobody is kept waiting for longer than a group takes.
     template <class Look>
-    void visit(Look look) noexcept;
+    void visit(Look look) noexcept TIDEPOOL_REQUIRES(visiting);
 
     // Calls look(local&, pin&) for each, where nobody else may be using the pool.
     template <class Look>
-    void visit_alone(Look look) noexcept {
+    void visit_alone(Look look) noexcept TIDEPOOL_REQUIRES(visiting) {
         for_each([&](local& each) {
             pin theirs(each, pin::who::visitor);
             look(each, theirs);
