@@ -95,7 +95,7 @@ void look_until_done(std::chrono::nanoseconds time, registry::which those) {
 
 }  // namespace
 
-TEST_CASE("a pool that nobody touches decays because its process allocates from mimalloc or jemalloc") {
+TEST_CASE("allocation from mimalloc or jemalloc makes an untouched pool decay") {
     for (const adapters::candidate& each : adapters::every_candidate()) {
         if (!each.serious || each.name.find("malloc") == std::string::npos ||
             each.name.find("heap") != std::string::npos)
@@ -117,7 +117,7 @@ TEST_CASE("a pool that nobody touches decays because its process allocates from 
     }
 }
 
-TEST_CASE("a heartbeat out of a pool's own upstream call waits for its end, and neither recurses nor is lost") {
+TEST_CASE("a heartbeat during a pool's own upstream call is deferred, not lost") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         beating below;
         tidepool::pool_options options = every(1ms);
@@ -131,7 +131,7 @@ TEST_CASE("a heartbeat out of a pool's own upstream call waits for its end, and 
     }
 }
 
-TEST_CASE("a large request's heartbeat is heard, too") {
+TEST_CASE("a heartbeat during a large request is deferred, not lost") {
     beating below;
     tidepool::pool_resource pool(every(1ms), below), untouched(every(1ms), below);
     stock(untouched, 1000, 64);
@@ -140,7 +140,7 @@ TEST_CASE("a large request's heartbeat is heard, too") {
     CHECK(below.deepest() == 1);
 }
 
-TEST_CASE("heartbeats in ticks, of many threads at once, neither recurse nor lock up") {
+TEST_CASE("heartbeats of many threads during ticks neither recurse nor deadlock") {
     beating below;
     {
         std::vector<std::unique_ptr<tidepool::pool_resource>> pools;
@@ -163,7 +163,7 @@ TEST_CASE("heartbeats in ticks, of many threads at once, neither recurse nor loc
     CHECK(below.deepest() <= 2);
 }
 
-TEST_CASE("a heartbeat ticks leaves only, and whoever is outside of the allocator ticks the rest") {
+TEST_CASE("a heartbeat ticks heartbeat_safe pools only; other callers tick the rest") {
     const support::calm quiet;
     look_until_done(0s, registry::which::all);
     beating leaf_below, other_below(false);
@@ -187,7 +187,7 @@ TEST_CASE("a heartbeat ticks leaves only, and whoever is outside of the allocato
     CHECK(other.stats().ticks == 2);
 }
 
-TEST_CASE("a program that allocates with its own lock held, which its upstream takes as well, does not lock up") {
+TEST_CASE("a lock shared by a program and its upstream does not deadlock") {
     // Not a leaf, though what is below it is one.
     struct guarded {
         std::mutex lock;
@@ -210,7 +210,7 @@ TEST_CASE("a program that allocates with its own lock held, which its upstream t
     until([&] { return pool.stats().ticks > 1; }, [&] { stock(pool, 2000, 500); });
 }
 
-TEST_CASE("what a tick leaves is handed down in slices by whoever looks at the clock next, and purged once") {
+TEST_CASE("what a tick leaves is returned in slices by later clock checks, then purged once") {
     const support::calm quiet;
     look_until_done(0s, registry::which::all);
     tidepool::counting_upstream books(tidepool::libc_upstream());
@@ -237,7 +237,7 @@ TEST_CASE("what a tick leaves is handed down in slices by whoever looks at the c
     CHECK(pool.stats().ticks == 2);
 }
 
-TEST_CASE("a ticker by hand ages pools by their own interval, by the time that it is given") {
+TEST_CASE("a ticker without an interval ages each pool by that pool's own interval") {
     look_until_done(0s, registry::which::all);
     tidepool::pool_resource pool(every(1h)), never(every(0ms));
     stock(pool, 100, 64);
@@ -259,7 +259,7 @@ TEST_CASE("a ticker by hand ages pools by their own interval, by the time that i
     CHECK(never.stats().ticks == 0);
 }
 
-TEST_CASE("a ticker with an interval ages every pool, also those that age by nothing else") {
+TEST_CASE("a ticker with an interval ages every pool, even with decay_interval 0") {
     tidepool::pool_resource pool(every(0ms));
     stock(pool, 100, 64);
     const std::chrono::steady_clock::time_point now{};
@@ -274,7 +274,7 @@ TEST_CASE("a ticker with an interval ages every pool, also those that age by not
     CHECK(pool.stats().bytes_cached == 0);
 }
 
-TEST_CASE("with a background ticker, pools of a program that is all asleep decay") {
+TEST_CASE("a background_ticker makes pools decay while all other threads sleep") {
     tidepool::counting_upstream books(tidepool::pages_upstream());
     tidepool::pool_resource pool(every(5ms), books);
     stock(pool, 3000, 500);

@@ -127,7 +127,7 @@ template <class Condition, class Deed>
 
 #if !defined(TIDEPOOL_JEMALLOC_SHARED)
 // Under the sanitizers malloc is theirs.
-TEST_CASE("the program keeps its malloc and its operator new: libc's and the C++ library's, or the shim's" *
+TEST_CASE("linking the adapters does not replace malloc or operator new" *
           doctest::skip(support::under_asan || support::under_tsan)) {
     const bool shim = std::getenv("TIDEPOOL_TESTS_SHIM");
     const auto is_of = [&](void* function, const char* library) {
@@ -140,23 +140,23 @@ TEST_CASE("the program keeps its malloc and its operator new: libc's and the C++
 
 #if defined(TIDEPOOL_TESTS_MIMALLOC)
 
-TEST_CASE("mimalloc: the version that these tests ran with") {
+TEST_CASE("mimalloc: name() gives the version") {
     MESSAGE(std::string(tidepool::mimalloc_upstream().name()));
     CHECK(std::string(tidepool::mimalloc_upstream().name()).find("mimalloc ") == 0);
 }
 
-TEST_CASE("mimalloc: thousands of threads that allocate and exit leave nothing behind" *
+TEST_CASE("mimalloc: thousands of threads that allocate and exit leave no memory behind" *
           doctest::skip(!adapters::threads_can_be_watched)) {
     threads_leave_nothing(tidepool::mimalloc_upstream(), *tidepool::mimalloc_resource());
 }
 
-TEST_CASE("mimalloc: what decays leaves the process, though the threads that it came from sleep") {
+TEST_CASE("mimalloc: decayed memory of sleeping threads leaves the process") {
     sleepers_keep_nothing(tidepool::mimalloc_upstream(), 6 * mib);
 }
 
-TEST_CASE("mimalloc: a memory resource serves containers") { serves_containers(tidepool::mimalloc_resource()); }
+TEST_CASE("mimalloc: containers work with mimalloc_resource()") { serves_containers(tidepool::mimalloc_resource()); }
 
-TEST_CASE("mimalloc: a heap of its own gives to its thread only, and takes back from any") {
+TEST_CASE("mimalloc: a heap allocates for its own thread only and frees for any thread") {
     tidepool::mimalloc_heap heap;
     void* p = heap.allocate(100, 16);
     REQUIRE(p != nullptr);
@@ -177,8 +177,7 @@ struct heard {
 
 }  // namespace
 
-TEST_CASE(
-    "mimalloc: a deferred-free function that was there before is called after ours, and a forced call ticks nothing") {
+TEST_CASE("mimalloc: mimalloc_pass_on() chains a callback, and a forced call ticks nothing") {
     static_cast<void>(tidepool::mimalloc_upstream());
     int mark = 0;
     tidepool::mimalloc_pass_on(
@@ -211,7 +210,7 @@ TEST_CASE(
 
 #if defined(TIDEPOOL_TESTS_JEMALLOC)
 
-TEST_CASE("jemalloc: the version that these tests ran with, and its heartbeat") {
+TEST_CASE("jemalloc: name() gives the version and the heartbeat") {
     const std::string name = tidepool::jemalloc_upstream().name();
     MESSAGE(name);
     CHECK(name.find("jemalloc ") == 0);
@@ -219,20 +218,20 @@ TEST_CASE("jemalloc: the version that these tests ran with, and its heartbeat") 
         CHECK(name.find("(heartbeat: activity callback)") != std::string::npos);
 }
 
-TEST_CASE("jemalloc: thousands of threads that allocate and exit leave nothing behind" *
+TEST_CASE("jemalloc: thousands of threads that allocate and exit leave no memory behind" *
           doctest::skip(!adapters::threads_can_be_watched)) {
     threads_leave_nothing(tidepool::jemalloc_upstream(), *tidepool::jemalloc_resource());
 }
 
-TEST_CASE("jemalloc: what decays leaves the process, though the threads that it came from sleep") {
+TEST_CASE("jemalloc: decayed memory of sleeping threads leaves the process") {
     sleepers_keep_nothing(tidepool::jemalloc_upstream(), 6 * mib);
     tidepool::jemalloc_arena arena({.dirty_decay = -1ms, .muzzy_decay = -1ms});  // by the purge alone
     sleepers_keep_nothing(arena, 6 * mib);
 }
 
-TEST_CASE("jemalloc: a memory resource serves containers") { serves_containers(tidepool::jemalloc_resource()); }
+TEST_CASE("jemalloc: containers work with jemalloc_resource()") { serves_containers(tidepool::jemalloc_resource()); }
 
-TEST_CASE("jemalloc: arenas are distinct, have the decay times they were given, and are used again when destroyed") {
+TEST_CASE("jemalloc: arenas are distinct, keep their decay times, and are reused") {
     const auto decay_of = [](const tidepool::jemalloc_arena& arena, const char* kind) {
         const std::string name = "arena." + std::to_string(arena.index()) + "." + kind;
         ssize_t ms = -2;
@@ -256,7 +255,7 @@ TEST_CASE("jemalloc: arenas are distinct, have the decay times they were given, 
     CHECK(last < first + 100);
 }
 
-TEST_CASE("jemalloc: the heartbeat is whichever there is") {
+TEST_CASE("jemalloc: the first heartbeat hook that the library offers is chosen") {
     using namespace tidepool::detail::jemalloc;
     const auto knowing = [](std::string known) {
         return find_heartbeat_hook([=](const char* name, std::size_t*, std::size_t*) { return known == name ? 0 : 2; });
@@ -266,7 +265,7 @@ TEST_CASE("jemalloc: the heartbeat is whichever there is") {
     CHECK(knowing("experimental.hooks.install") == heartbeat_hook::none);
 }
 
-TEST_CASE("jemalloc: without a hook, as it may come, pools decay by their own slow path") {
+TEST_CASE("jemalloc: without a heartbeat hook, pools decay by their own slow path") {
     tidepool::detail::jemalloc::pretend_without_heartbeat_hook(true);
     CHECK(std::string(tidepool::jemalloc_upstream().name()).find("(no heartbeat)") != std::string::npos);
     {
@@ -288,7 +287,7 @@ TEST_CASE("jemalloc: without a hook, as it may come, pools decay by their own sl
     tidepool::detail::jemalloc::pretend_without_heartbeat_hook(false);
 }
 
-TEST_CASE("jemalloc: the hook that a thread had before is called in turn") {
+TEST_CASE("jemalloc: the activity callback that a thread had before is still called") {
     using tidepool::detail::jemalloc::activity_callback;
     if (std::string(tidepool::jemalloc_upstream().name()).find("activity callback") == std::string::npos) return;
     std::thread([] {
@@ -303,7 +302,7 @@ TEST_CASE("jemalloc: the hook that a thread had before is called in turn") {
     }).join();
 }
 
-TEST_CASE("jemalloc: its memory is its own, and it says so") {
+TEST_CASE("jemalloc: memory of an arena belongs to that arena") {
     tidepool::jemalloc_arena arena;
     void* p = arena.allocate(100, 16);
     unsigned found = 0;
@@ -318,7 +317,7 @@ TEST_CASE("jemalloc: its memory is its own, and it says so") {
 
 #if defined(TIDEPOOL_TESTS_MIMALLOC) && defined(TIDEPOOL_TESTS_JEMALLOC)
 
-TEST_CASE("mimalloc and jemalloc serve pools side by side, one above the other, and age them all" *
+TEST_CASE("pools over mimalloc, over jemalloc and over another pool all decay" *
           doctest::skip(!adapters::threads_can_be_watched)) {
     tidepool::counting_upstream mi_books(tidepool::mimalloc_upstream()), je_books(tidepool::jemalloc_upstream());
     {

@@ -64,7 +64,7 @@ static_assert(stateful::propagate_on_container_move_assignment::value);
 static_assert(stateful::propagate_on_container_swap::value);
 static_assert(std::is_convertible_v<pool_resource&, pool_allocator<int>>);
 
-TEST_CASE("allocators are equal exactly if each can free what the other gave") {
+TEST_CASE("allocators are equal if and only if each can free the other's blocks") {
     pool_resource one, other;
     CHECK(allocator<int>() == allocator<int>());
     CHECK(pool_allocator<int>(one) == pool_allocator<int>(one));
@@ -93,7 +93,7 @@ void use_arrays(Allocator from) {
     });
 }
 
-TEST_CASE_TEMPLATE("arrays of any length are aligned as their type demands", T, char, std::uint64_t, std::string,
+TEST_CASE_TEMPLATE("arrays of any length have the alignment of their type", T, char, std::uint64_t, std::string,
                    aligned_value<32>, aligned_value<64>, aligned_value<4096>, aligned_value<8192>) {
     counting_upstream upstream;
     const std::uint64_t before = tidepool::default_pool().stats().blocks_in_use;
@@ -108,7 +108,7 @@ TEST_CASE_TEMPLATE("arrays of any length are aligned as their type demands", T, 
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("a pool allocator's large blocks are those of its pool") {
+TEST_CASE("large blocks of a pool_allocator come from its pool") {
     tidepool::pool_options options = hand_ticked();
     options.largest_required_pool_block = 256;
     pool_resource pool(options);
@@ -138,7 +138,7 @@ void check_overflow(Allocator from) {
     CHECK(p == nullptr);
 }
 
-TEST_CASE("an array length that overflows throws bad_array_new_length, one that is too long for memory bad_alloc") {
+TEST_CASE("overflow throws bad_array_new_length, lack of memory throws bad_alloc") {
     pool_resource pool;
     check_overflow(allocator<std::uint64_t>());
     check_overflow(pool_allocator<std::uint64_t>(pool));
@@ -146,7 +146,7 @@ TEST_CASE("an array length that overflows throws bad_array_new_length, one that 
     check_overflow(pool_allocator<aligned_value<4096>>(pool));
 }
 
-TEST_CASE("a pool allocator without memory throws bad_alloc") {
+TEST_CASE("a pool_allocator without memory throws bad_alloc") {
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
     upstream.fail_from(1);
@@ -184,7 +184,7 @@ void share(Allocator from) {
     CHECK(array[999] == 7);
 }
 
-TEST_CASE("allocate_shared takes both allocators") {
+TEST_CASE("allocate_shared works with both allocators") {
     const std::uint64_t before = tidepool::default_pool().stats().blocks_in_use;
     share(allocator<char>());
     CHECK(tidepool::default_pool().stats().blocks_in_use == before);
@@ -194,7 +194,7 @@ TEST_CASE("allocate_shared takes both allocators") {
     CHECK(pool.stats().refilled_blocks > 0);
 }
 
-TEST_CASE("the pool of the stateless allocator is one and the same, over mmap") {
+TEST_CASE("the stateless allocator uses one process-wide pool over mmap") {
     CHECK(&tidepool::default_pool() == &tidepool::default_pool());
     CHECK(std::string(tidepool::default_pool().upstream().name()) == tidepool::pages_upstream().name());
     const std::uint64_t before = tidepool::default_pool().stats().blocks_in_use;
@@ -204,7 +204,7 @@ TEST_CASE("the pool of the stateless allocator is one and the same, over mmap") 
     CHECK(tidepool::default_pool().stats().blocks_in_use == before);
 }
 
-TEST_CASE("a container moves its storage between equal allocators and its elements between unequal ones") {
+TEST_CASE("containers move storage between equal allocators, else elements") {
     pool_resource one(hand_ticked()), other(hand_ticked());
     std::vector<int, pool_allocator<int>> from(100, 7, one);
     const int* storage = from.data();

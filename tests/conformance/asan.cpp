@@ -37,8 +37,7 @@ void check_off_limits(void* p) {
     }
 }
 
-TEST_CASE("touching a block that was freed into the pool is an error, at its first byte and at its last" *
-          doctest::skip(not_poisoned)) {
+TEST_CASE("touching the first or last byte of a block freed into a pool is an error" * doctest::skip(not_poisoned)) {
     const support::calm quiet;
     for (const setup& each : every_setup()) {
         CAPTURE(each.name);
@@ -56,7 +55,7 @@ TEST_CASE("touching a block that was freed into the pool is an error, at its fir
     }
 }
 
-TEST_CASE("touching a block that was refilled but never handed out is an error" * doctest::skip(not_poisoned)) {
+TEST_CASE("touching a block that was refilled but never allocated is an error" * doctest::skip(not_poisoned)) {
     const support::calm quiet;
     // Hands out pieces of one array, so that the test knows where the blocks are that it was not given.
     struct {
@@ -101,7 +100,7 @@ TEST_CASE("touching an idle object is an error" * doctest::skip(not_poisoned)) {
     pool.put(object);
 }
 
-TEST_CASE("allocators and block pools forbid their cached blocks, too" * doctest::skip(not_poisoned)) {
+TEST_CASE("cached blocks of allocators and block pools are poisoned" * doctest::skip(not_poisoned)) {
     const support::calm quiet;
     int* p = tidepool::allocator<int>().allocate(10);
     tidepool::allocator<int>().deallocate(p, 10);
@@ -112,7 +111,7 @@ TEST_CASE("allocators and block pools forbid their cached blocks, too" * doctest
     check_off_limits(block);
 }
 
-TEST_CASE("all of a block in use is the program's, whatever it was before" * doctest::skip(not_poisoned)) {
+TEST_CASE("all bytes of a block in use are accessible, whatever it was before" * doctest::skip(not_poisoned)) {
     pool_resource pool(hand_ticked());
     for (int round = 0; round < 4; ++round) {
         held_blocks held;

@@ -165,8 +165,7 @@ struct in_standard_memory<C<Arguments...>> {
     using type = C<typename swapped<Arguments>::type...>;
 };
 
-TEST_CASE_TEMPLATE("containers of every kind hold what they hold in standard memory, and give all of it back", Way,
-                   TIDEPOOL_TEST_WAYS) {
+TEST_CASE_TEMPLATE("every container behaves as over standard memory and returns all of it", Way, TIDEPOOL_TEST_WAYS) {
     Way way;
     const std::uint64_t before = way.pool().stats().blocks_in_use;
     kinds<Way::template allocator>::visit_all([&]<class Container>() {
@@ -180,7 +179,7 @@ TEST_CASE_TEMPLATE("containers of every kind hold what they hold in standard mem
     CHECK(way.pool().stats().large_blocks == 0);
 }
 
-TEST_CASE_TEMPLATE("containers are built by one thread, swapped, grown by a second and destroyed by a third", Way,
+TEST_CASE_TEMPLATE("containers may be built, swapped, grown and destroyed by different threads", Way,
                    TIDEPOOL_TEST_WAYS) {
     Way way;
     const std::uint64_t before = way.pool().stats().blocks_in_use;
@@ -210,7 +209,7 @@ TEST_CASE_TEMPLATE("containers are built by one thread, swapped, grown by a seco
     CHECK(way.pool().stats().large_blocks == 0);
 }
 
-TEST_CASE_TEMPLATE("threads fill and drop containers of one pool side by side", Way, TIDEPOOL_TEST_WAYS) {
+TEST_CASE_TEMPLATE("threads fill and destroy containers over one pool concurrently", Way, TIDEPOOL_TEST_WAYS) {
     Way way;
     const std::uint64_t before = way.pool().stats().blocks_in_use;
     support::on_threads(4, [&](std::size_t) {
@@ -223,7 +222,7 @@ TEST_CASE_TEMPLATE("threads fill and drop containers of one pool side by side", 
     CHECK(way.pool().stats().blocks_in_use == before);
 }
 
-TEST_CASE("nested pmr containers take everything from the pool") {
+TEST_CASE("nested pmr containers allocate everything from the pool") {
     support::counting_resource upstream;
     {
         pool_resource pool(hand_ticked(), &upstream);
@@ -255,7 +254,7 @@ TEST_CASE("nested pmr containers take everything from the pool") {
     CHECK(upstream.books.balanced());
 }
 
-TEST_CASE("a scoped allocator hands the pool down to the elements") {
+TEST_CASE("a scoped allocator passes the pool on to the elements") {
     pool_resource pool(hand_ticked());
     using text = std::basic_string<char, std::char_traits<char>, tidepool::pool_allocator<char>>;
     std::vector<text, std::scoped_allocator_adaptor<tidepool::pool_allocator<text>>> lines(pool);

@@ -55,7 +55,7 @@ std::size_t weight_of_unused() {
     return std::max(from_malloc, from_anywhere);
 }
 
-TEST_CASE("a pool that is constructed and never used holds under 4 KiB" * doctest::skip(!weighable)) {
+TEST_CASE("a pool that is constructed and never used holds less than 4 KiB" * doctest::skip(!weighable)) {
     struct sized_pool : tidepool::block_pool {
         sized_pool() : block_pool(64) {}
     };
@@ -64,7 +64,7 @@ TEST_CASE("a pool that is constructed and never used holds under 4 KiB" * doctes
     CHECK(weight_of_unused<tidepool::object_pool<int>>() < 4096);
 }
 
-TEST_CASE("a block is at most an eighth larger than the request, and below 128 bytes at most 15 bytes larger") {
+TEST_CASE("a block wastes at most an eighth, and below 128 bytes at most 15 bytes") {
     const support::calm quiet;
     pool_resource pool(hand_ticked());
     std::vector<std::size_t> sizes;
@@ -81,7 +81,7 @@ TEST_CASE("a block is at most an eighth larger than the request, and below 128 b
     }
 }
 
-TEST_CASE("over mmap, what has decayed has left the process" * doctest::skip(!weighable)) {
+TEST_CASE("over mmap, decayed memory has left the process" * doctest::skip(!weighable)) {
     constexpr std::size_t bytes_total = 64 << 20;
     pool_resource pool(hand_ticked());
     std::vector<std::pair<void*, std::size_t>> blocks;

@@ -97,20 +97,20 @@ tally fail_every_call_of_a_run(tidepool::block_source source, drought kind, std:
     }
 }
 
-TEST_CASE("an upstream that throws at any one call of a run loses nothing, and the pool is whole afterwards") {
+TEST_CASE("a single exception of the upstream leaks nothing and leaves the pool intact") {
     const tally counted = fail_every_call_of_a_run(tidepool::block_source::spans, drought::one_call, 1);
     CHECK(counted.runs > 20);
     // The pool may hand down what is idle and ask again, so that not every refusal reaches the program.
     CHECK(counted.failed > 0);
 }
 
-TEST_CASE("an upstream that throws from any call of a run on loses nothing, and the pool is whole afterwards") {
+TEST_CASE("an upstream that throws from then on leaks nothing and leaves the pool intact") {
     const tally counted = fail_every_call_of_a_run(tidepool::block_source::spans, drought::all_from_then_on, 1);
     CHECK(counted.runs > 20);
     CHECK(counted.failed > counted.runs / 2);
 }
 
-TEST_CASE("a direct pool whose upstream throws loses nothing, and is whole afterwards") {
+TEST_CASE("a throwing upstream below a direct pool leaks nothing and leaves it intact") {
     const std::uint64_t step = support::slow_build ? 97 : 7;
     for (const drought kind : {drought::one_call, drought::all_from_then_on}) {
         const tally counted = fail_every_call_of_a_run(tidepool::block_source::direct, kind, step);
@@ -120,7 +120,7 @@ TEST_CASE("a direct pool whose upstream throws loses nothing, and is whole after
     }
 }
 
-TEST_CASE("what is cached is still handed out when the upstream has no more") {
+TEST_CASE("cached blocks are still allocated when the upstream has no memory") {
     const support::calm quiet;
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
@@ -134,7 +134,7 @@ TEST_CASE("what is cached is still handed out when the upstream has no more") {
     held.give_back(pool);
 }
 
-TEST_CASE("a pool that is refused hands down what is idle and asks once more") {
+TEST_CASE("a pool whose upstream fails returns its idle blocks and asks once more") {
     const support::calm quiet;
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         counting_upstream upstream;
@@ -150,7 +150,7 @@ TEST_CASE("a pool that is refused hands down what is idle and asks once more") {
     }
 }
 
-TEST_CASE("deallocate never asks the upstream for memory") {
+TEST_CASE("deallocate never allocates from the upstream") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         counting_upstream upstream;
         pool_resource pool(hand_ticked(source), upstream);
@@ -164,7 +164,7 @@ TEST_CASE("deallocate never asks the upstream for memory") {
     }
 }
 
-TEST_CASE("a block pool without memory gives null or throws bad_alloc, as asked") {
+TEST_CASE("a block pool without memory returns null or throws, as requested") {
     counting_upstream upstream;
     tidepool::block_pool pool(64, 64, hand_ticked(), upstream);
     upstream.fail_from(1);

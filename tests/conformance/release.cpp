@@ -38,7 +38,7 @@ void make_a_mess(pool_resource& pool, support::worker& sleeper, held_blocks& hel
     for (std::size_t alignment = 1; alignment <= 65'536; alignment *= 2) held.take(pool, 100, alignment);
 }
 
-TEST_CASE("release gives every block back, also those that nobody deallocated, and the pool goes on") {
+TEST_CASE("release returns every block, even those in use, and the pool stays usable") {
     counting_upstream upstream;
     support::worker sleeper;
     pool_resource pool(hand_ticked(), upstream);
@@ -58,7 +58,7 @@ TEST_CASE("release gives every block back, also those that nobody deallocated, a
     }
 }
 
-TEST_CASE("the destructor gives every block back, also those that nobody deallocated") {
+TEST_CASE("the destructor returns every block, even those in use") {
     counting_upstream upstream;
     support::worker sleeper;
     {
@@ -69,7 +69,7 @@ TEST_CASE("the destructor gives every block back, also those that nobody dealloc
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("containers may be forgotten before release, as with the standard's pools") {
+TEST_CASE("containers need not be destroyed before release") {
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
     // Storage of the pool's own, never destroyed: release() is their end.
@@ -80,7 +80,7 @@ TEST_CASE("containers may be forgotten before release, as with the standard's po
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("a direct pool's release gives back what is idle and what is large, and keeps its hands off the rest") {
+TEST_CASE("release of a direct pool returns idle and large blocks only") {
     counting_upstream upstream;
     support::worker sleeper;
     pool_resource pool(hand_ticked(tidepool::block_source::direct), upstream);
@@ -96,7 +96,7 @@ TEST_CASE("a direct pool's release gives back what is idle and what is large, an
     CHECK(upstream.counted().mismatches == 0);
 }
 
-TEST_CASE("a direct pool ends with its books balanced when the program gave everything back") {
+TEST_CASE("a direct pool has returned everything at its end if all was deallocated") {
     counting_upstream upstream;
     support::worker sleeper;
     {
@@ -108,7 +108,7 @@ TEST_CASE("a direct pool ends with its books balanced when the program gave ever
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("a block pool's release and destructor give every block back") {
+TEST_CASE("release and destructor of a block pool return every block") {
     counting_upstream upstream;
     std::optional<tidepool::block_pool> pool;
     pool.emplace(200, 64, hand_ticked(), upstream);

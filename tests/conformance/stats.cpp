@@ -98,7 +98,7 @@ private:
     std::uint64_t pooled_takes_ = 0, large_takes_ = 0;
 };
 
-TEST_CASE("the counters agree with each other, with the program and with the upstream") {
+TEST_CASE("the counters agree with each other, the program and the upstream") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         counting_upstream upstream;
         pool_resource pool(hand_ticked(source), upstream);
@@ -129,7 +129,7 @@ TEST_CASE("the counters agree with each other, with the program and with the ups
     }
 }
 
-TEST_CASE("a stock beyond local_bytes_max is spilled and counted") {
+TEST_CASE("stock beyond local_bytes_max is spilled and counted") {
     const support::calm quiet;
     tidepool::pool_options options = hand_ticked();
     options.local_bytes_max = 100'000;
@@ -145,7 +145,7 @@ TEST_CASE("a stock beyond local_bytes_max is spilled and counted") {
 }
 
 // An object pool with magazines of one is where each kind of hit can be had at will.
-TEST_CASE("a hit is counted where it was found") {
+TEST_CASE("a hit is counted for the stage that found the block") {
     const support::calm quiet;
     tidepool::object_pool<int> pool({}, {}, hand_ticked_objects());
     std::vector<int*> objects(10);
@@ -216,7 +216,7 @@ TEST_CASE("objects are counted like blocks") {
     check();
 }
 
-TEST_CASE("a private hit is counted as one") {
+TEST_CASE("a private hit is counted as a private hit") {
     const support::calm quiet;
     pool_resource pool(hand_ticked());
     for (int i = 0; i < 1000; ++i) pool.deallocate(pool.allocate(64), 64);
@@ -227,7 +227,7 @@ TEST_CASE("a private hit is counted as one") {
     CHECK(s.locals == 1);
 }
 
-TEST_CASE("the text form has a line for each counter, with its name and value") {
+TEST_CASE("the text form has one line for each counter, with its name and value") {
     stats s;
     std::uint64_t value = 1000;
 #define TIDEPOOL_TEST_SET(name, unit, meaning) s.name = ++value;

@@ -35,7 +35,7 @@ void stock(std::pmr::memory_resource& pool, int count, std::size_t bytes) {
     held.give_back(pool);
 }
 
-TEST_CASE("idle stock survives one tick and is with its upstream after two") {
+TEST_CASE("idle stock survives one tick and is upstream after two") {
     const support::calm quiet;
     for (const auto source : {block_source::spans, block_source::direct}) {
         counting_upstream upstream;
@@ -57,7 +57,7 @@ TEST_CASE("idle stock survives one tick and is with its upstream after two") {
     }
 }
 
-TEST_CASE("ticks take nothing from the program") {
+TEST_CASE("ticks leave blocks in use untouched") {
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
     held_blocks held;
@@ -72,7 +72,7 @@ TEST_CASE("ticks take nothing from the program") {
     held.give_back(pool);
 }
 
-TEST_CASE("a thread that keeps using a class keeps at most its two private magazines of idle blocks there") {
+TEST_CASE("a thread that uses a class keeps at most two idle magazines of it") {
     pool_resource pool(hand_ticked());
     stock(pool, 10'000, 64);
     for (int i = 0; i < 5; ++i) {
@@ -83,7 +83,7 @@ TEST_CASE("a thread that keeps using a class keeps at most its two private magaz
     CHECK(pool.stats().blocks_cached <= 2 * pool.options().max_blocks_per_chunk);
 }
 
-TEST_CASE("a tick of the process ages every pool") {
+TEST_CASE("tick() ages every pool of the process") {
     const support::calm quiet;
     counting_upstream upstream;
     pool_resource one(hand_ticked(), upstream), other(hand_ticked(block_source::direct), upstream);
@@ -106,13 +106,13 @@ TEST_CASE("a tick of the process ages every pool") {
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("with a decay interval of zero a pool ages only when it is told to") {
+TEST_CASE("a pool with a decay interval of zero ages only by explicit ticks") {
     pool_resource pool(hand_ticked());
     for (int i = 0; i < 100; ++i) stock(pool, 1000, 64);
     CHECK(pool.stats().ticks == 0);
 }
 
-TEST_CASE("allocation alone notices that a tick is due, in the pool itself and in one that nobody touches") {
+TEST_CASE("allocation alone ticks the pool itself and pools that nobody touches") {
     counting_upstream upstream, untouched_upstream;
     const tidepool::pool_options hasty{.decay_interval = 1ms};
     pool_resource pool(hasty, upstream), untouched(hasty, untouched_upstream);
@@ -130,7 +130,7 @@ TEST_CASE("allocation alone notices that a tick is due, in the pool itself and i
     CHECK(untouched.stats().ticks >= 2);
 }
 
-TEST_CASE("trim gives back the idle memory of all threads, awake, asleep and gone") {
+TEST_CASE("trim returns idle memory of running, sleeping and exited threads") {
     for (const auto source : {block_source::spans, block_source::direct}) {
         counting_upstream upstream;
         pool_resource pool(hand_ticked(source), upstream);
@@ -149,7 +149,7 @@ TEST_CASE("trim gives back the idle memory of all threads, awake, asleep and gon
     }
 }
 
-TEST_CASE("trim keeps what it is told to keep, to within a thread's two magazines") {
+TEST_CASE("trim keeps the requested bytes, to within a thread's two magazines") {
     const support::calm quiet;
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
@@ -169,7 +169,7 @@ TEST_CASE("trim keeps what it is told to keep, to within a thread's two magazine
     }
 }
 
-TEST_CASE("trim takes nothing from the program") {
+TEST_CASE("trim leaves blocks in use untouched") {
     pool_resource pool(hand_ticked());
     held_blocks held;
     for (int i = 0; i < 1000; ++i) held.take(pool, 64);

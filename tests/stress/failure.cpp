@@ -107,7 +107,7 @@ void runs_dry_now_and_then(tidepool::block_source source, unsigned one_in, moody
 
 }  // namespace
 
-TEST_CASE("an upstream that fails at random costs a pool resource nothing but the requests it fails") {
+TEST_CASE("random upstream failures fail only the requests that they hit") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct})
         for (const unsigned one_in : {2U, 10U}) {
             support::counting_upstream books;
@@ -123,7 +123,7 @@ TEST_CASE("an upstream that fails at random costs a pool resource nothing but th
         }
 }
 
-TEST_CASE("an upstream that fails at random makes try_allocate return null and nothing worse") {
+TEST_CASE("random upstream failures do nothing but make try_allocate return null") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         support::counting_upstream books;
         moody below(books);
@@ -158,7 +158,7 @@ TEST_CASE("an upstream that fails at random makes try_allocate return null and n
     }
 }
 
-TEST_CASE("a pool whose upstream has run dry lives on what it has") {
+TEST_CASE("a pool whose upstream has no memory left serves from its own stock") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         support::counting_upstream books;
         moody below(books);

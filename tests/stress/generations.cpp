@@ -52,7 +52,7 @@ void use(tidepool::pool_resource& pool, support::stamps& stamps, std::size_t me,
 
 }  // namespace
 
-TEST_CASE("threads that live through hundreds of pools meet each one fresh") {
+TEST_CASE("a thread finds no state of an earlier pool in a new one") {
     constexpr std::size_t generations = support::scaled(1000);
     std::array<support::worker, 4> crew;
     support::rng random = support::make_rng();
@@ -78,7 +78,7 @@ TEST_CASE("threads that live through hundreds of pools meet each one fresh") {
         CHECK(support::resident_bytes() <= resident_early + (std::size_t{2} << 20));
 }
 
-TEST_CASE("pools of different kinds follow each other under threads that stay") {
+TEST_CASE("long-lived threads use pools of different kinds one after another") {
     std::array<support::worker, 4> crew;
     for (std::size_t generation = 0; generation < support::scaled(300); ++generation) {
         support::counting_upstream books;
@@ -99,7 +99,7 @@ TEST_CASE("pools of different kinds follow each other under threads that stay") 
     }
 }
 
-TEST_CASE("a pool may end while the threads that used it end, too") {
+TEST_CASE("a pool may be destroyed while the threads that used it exit") {
     for (std::size_t round = 0; round < support::scaled(2000); ++round) {
         support::counting_upstream books;
         support::stamps stamps;
@@ -119,7 +119,7 @@ TEST_CASE("a pool may end while the threads that used it end, too") {
     }
 }
 
-TEST_CASE("pools begin and end while others are in use") {
+TEST_CASE("pools are constructed and destroyed while others are in use") {
     constexpr std::size_t threads = 6, rounds = support::scaled(500);
     support::counting_upstream shared_books;
     {
@@ -142,7 +142,7 @@ TEST_CASE("pools begin and end while others are in use") {
     CHECK(shared_books.balanced());
 }
 
-TEST_CASE("three hundred pools at once serve four threads") {
+TEST_CASE("four threads use three hundred pools at once") {
     // More than there are direct places for pools in a thread's slot.
     constexpr std::size_t pools = 300;
     struct one {

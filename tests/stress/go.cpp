@@ -112,7 +112,7 @@ void on_thread(whose stock, support::worker& sleeper, Task task) {
 
 }  // namespace
 
-TEST_CASE("an empty object pool gives nothing") {
+TEST_CASE("try_get on an empty object pool returns null") {
     support::calm no_dice;
     lives counts;
     objects pool({&counts}, {}, object_options(1));
@@ -128,7 +128,7 @@ TEST_CASE("an empty object pool gives nothing") {
     CHECK(counts.died == 1);
 }
 
-TEST_CASE("the same set of objects that was put comes back") {
+TEST_CASE("get returns the same set of objects that was put") {
     support::calm no_dice;
     for (const std::size_t capacity : std::initializer_list<std::size_t>{1, 2, 7, 256})
         for (const std::size_t count : std::initializer_list<std::size_t>{1, 2, 3, 100, 1000}) {
@@ -166,7 +166,7 @@ TEST_CASE("the factory is called only on a miss") {
     CHECK(counts.died == 3);
 }
 
-TEST_CASE("a hundred objects survive one tick and none survives two") {
+TEST_CASE("a hundred objects survive one tick, and none survives two") {
     support::calm no_dice;
     for (const std::size_t capacity : {std::size_t{1}, std::size_t{16}})
         for (const whose stock : {whose::running, whose::sleeping, whose::exited}) {
@@ -191,7 +191,7 @@ TEST_CASE("a hundred objects survive one tick and none survives two") {
         }
 }
 
-TEST_CASE("a hundred objects put by ten threads, some asleep and some gone, survive one tick and none survives two") {
+TEST_CASE("objects of sleeping and exited threads survive one tick, and none survives two") {
     support::calm no_dice;
     lives counts;
     objects pool({&counts}, {}, object_options(1));
@@ -208,7 +208,7 @@ TEST_CASE("a hundred objects put by ten threads, some asleep and some gone, surv
     CHECK(counts.died == hundred);
 }
 
-TEST_CASE("what survived one tick is there to be taken, and is young again") {
+TEST_CASE("an object taken and put after one tick is young again") {
     support::calm no_dice;
     for (const std::size_t capacity : {std::size_t{1}, std::size_t{16}}) {
         CAPTURE(capacity);
@@ -229,7 +229,7 @@ TEST_CASE("what survived one tick is there to be taken, and is young again") {
     }
 }
 
-TEST_CASE("nothing is retained after all was taken") {
+TEST_CASE("a pool refers to no object after all were taken") {
     support::calm no_dice;
     for (const std::size_t capacity : {std::size_t{1}, std::size_t{16}}) {
         CAPTURE(capacity);
@@ -250,7 +250,7 @@ TEST_CASE("nothing is retained after all was taken") {
     }
 }
 
-TEST_CASE("trim destroys idle objects down to what is to be kept") {
+TEST_CASE("trim destroys idle objects down to the requested number") {
     support::calm no_dice;
     lives counts;
     objects pool({&counts}, {}, object_options(1));
@@ -268,7 +268,7 @@ TEST_CASE("trim destroys idle objects down to what is to be kept") {
     CHECK(counts.died == hundred);
 }
 
-TEST_CASE("a block pool has nothing before its first block and asks only on a miss") {
+TEST_CASE("a block pool starts empty and asks its upstream only on a miss") {
     support::calm no_dice;
     for (const auto source : {tidepool::block_source::direct, tidepool::block_source::spans}) {
         support::counting_upstream books;
@@ -292,7 +292,7 @@ TEST_CASE("a block pool has nothing before its first block and asks only on a mi
     }
 }
 
-TEST_CASE("a hundred blocks survive one tick and none survives two") {
+TEST_CASE("a hundred blocks survive one tick, and none survives two") {
     support::calm no_dice;
     for (const whose stock : {whose::running, whose::sleeping, whose::exited}) {
         CAPTURE(static_cast<int>(stock));
@@ -314,7 +314,7 @@ TEST_CASE("a hundred blocks survive one tick and none survives two") {
     }
 }
 
-TEST_CASE("a block that is out is not touched by ticks") {
+TEST_CASE("ticks leave a block in use untouched") {
     support::calm no_dice;
     for (const auto source : {tidepool::block_source::direct, tidepool::block_source::spans}) {
         support::counting_upstream books;

@@ -143,7 +143,7 @@ void stays_within_bounds(tidepool::block_source source, std::size_t senders, std
 
 }  // namespace
 
-TEST_CASE("what is taken by some threads and freed by others stays within bounds") {
+TEST_CASE("memory stays bounded when other threads free what some allocate") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         stays_within_bounds(source, 1, 1);
         stays_within_bounds(source, 2, 2);
@@ -153,7 +153,7 @@ TEST_CASE("what is taken by some threads and freed by others stays within bounds
     }
 }
 
-TEST_CASE("empty magazines flow back from the thread that takes to the thread that frees") {
+TEST_CASE("empty magazines return from the allocating thread to the freeing thread") {
     // Each round empties and fills some eighty magazines; kept where they become empty they would cost 160 KiB a round.
     constexpr std::size_t blocks = 20'000, bytes = 64;
     constexpr std::size_t rounds = support::scaled(2000);
@@ -180,7 +180,7 @@ TEST_CASE("empty magazines flow back from the thread that takes to the thread th
     CHECK(pool.stats().upstream_bytes_peak <= 2 * blocks * bytes + (std::size_t{1} << 20));
 }
 
-TEST_CASE("a thread that only frees does not hoard") {
+TEST_CASE("a thread that only frees does not accumulate blocks") {
     constexpr std::size_t blocks = support::scaled(1'000'000), bytes = 256;
     support::counting_upstream books;
     {

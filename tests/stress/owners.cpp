@@ -22,7 +22,7 @@ constexpr std::size_t operations = support::scaled(1'000'000);
 
 }  // namespace
 
-TEST_CASE("no object is ever held by two of ten threads") {
+TEST_CASE("no object ever has two owners among ten threads") {
     struct object {
         explicit object(std::atomic<std::size_t>& count) : alive(&count) { ++*alive; }
         ~object() { --*alive; }
@@ -61,7 +61,7 @@ TEST_CASE("no object is ever held by two of ten threads") {
     CHECK(held_twice == 0);
 }
 
-TEST_CASE("no block of a block pool is ever held by two of ten threads") {
+TEST_CASE("no block of a block_pool ever has two owners among ten threads") {
     std::size_t held_twice = 0;
     for (const auto source : {tidepool::block_source::direct, tidepool::block_source::spans}) {
         support::counting_upstream books;
@@ -79,7 +79,7 @@ TEST_CASE("no block of a block pool is ever held by two of ten threads") {
     CHECK(held_twice == 0);
 }
 
-TEST_CASE("no block of a pool resource is ever held by two of ten threads") {
+TEST_CASE("no block of a pool_resource ever has two owners among ten threads") {
     std::size_t held_twice = 0;
     for (const auto source : {tidepool::block_source::direct, tidepool::block_source::spans}) {
         support::counting_upstream books;
@@ -101,7 +101,7 @@ TEST_CASE("no block of a pool resource is ever held by two of ten threads") {
     CHECK(held_twice == 0);
 }
 
-TEST_CASE("no block of the standard allocators is ever held by two of ten threads") {
+TEST_CASE("no block of the allocators ever has two owners among ten threads") {
     std::size_t held_twice = 0;
     using words = std::uint64_t;
     const std::uint64_t before = tidepool::default_pool().stats().blocks_in_use;

@@ -112,7 +112,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("pools are made, used, ticked and destroyed by eight threads at random") {
+TEST_CASE("eight threads construct, use, tick and destroy pools at random") {
     beating below;
     tidepool::counting_upstream books(below);
     {

@@ -62,7 +62,7 @@ void free_all(tidepool::pool_resource& pool, std::size_t bytes, const std::vecto
 
 }  // namespace
 
-TEST_CASE("a hundred thousand short-lived threads cost no more than those that live at once") {
+TEST_CASE("memory depends on concurrent threads, not on a hundred thousand in all") {
     constexpr std::size_t lanes = 4, threads = support::scaled(100'000);
     for (const auto source : both_sources) {
         support::counting_upstream books;
@@ -96,7 +96,7 @@ TEST_CASE("a hundred thousand short-lived threads cost no more than those that l
     }
 }
 
-TEST_CASE("the stock of a thread that has exited is there for the others at once") {
+TEST_CASE("the stock of an exited thread is available to others at once") {
     support::calm no_dice;
     constexpr std::size_t bytes = 64, count = 5000;
     for (const auto source : both_sources)
@@ -184,7 +184,7 @@ thread_local latecomer at_exit;
 
 }  // namespace
 
-TEST_CASE("threads that use the pool while they end lose nothing") {
+TEST_CASE("threads that use the pool while they exit leak nothing") {
     support::counting_upstream books;
     {
         tidepool::pool_resource pool(ticks_by_hand(), books);

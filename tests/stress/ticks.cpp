@@ -101,14 +101,14 @@ void disturbed(tidepool::block_source source, std::size_t workers, std::size_t v
 
 }  // namespace
 
-TEST_CASE("ticks, trims and snapshots from other threads lose nothing") {
+TEST_CASE("ticks, trims and snapshots by other threads lose no block") {
     for (const auto source : both_sources) {
         disturbed(source, 4, 1);
         disturbed(source, 8, 3);
     }
 }
 
-TEST_CASE("the stock of sleeping and of exited threads leaves after two ticks") {
+TEST_CASE("stock of sleeping and exited threads is returned after two ticks") {
     for (const auto source : both_sources) {
         support::counting_upstream books;
         {
@@ -130,7 +130,7 @@ TEST_CASE("the stock of sleeping and of exited threads leaves after two ticks") 
     }
 }
 
-TEST_CASE("five hundred sleeping threads keep nothing") {
+TEST_CASE("five hundred sleeping threads keep no stock") {
     constexpr std::size_t threads = support::under_tsan ? 100 : 500;
     for (const auto source : both_sources) {
         support::counting_upstream books;
@@ -153,7 +153,7 @@ TEST_CASE("five hundred sleeping threads keep nothing") {
     }
 }
 
-TEST_CASE("trim takes from sleeping threads at once") {
+TEST_CASE("trim returns stock of sleeping threads at once") {
     for (const auto source : both_sources) {
         support::counting_upstream books;
         {
@@ -174,7 +174,7 @@ TEST_CASE("trim takes from sleeping threads at once") {
     }
 }
 
-TEST_CASE("what a busy thread does not use leaves it") {
+TEST_CASE("a busy thread loses the stock that it does not use") {
     for (const auto source : both_sources) {
         support::counting_upstream books;
         {
@@ -203,7 +203,7 @@ TEST_CASE("what a busy thread does not use leaves it") {
     }
 }
 
-TEST_CASE("release() between phases leaves idle threads in order") {
+TEST_CASE("idle threads can go on after release() by another thread") {
     // Without spans release() gives back what is idle, so each phase frees all of its own there.
     for (const auto source : both_sources) {
         support::counting_upstream books;
@@ -240,7 +240,7 @@ TEST_CASE("release() between phases leaves idle threads in order") {
     }
 }
 
-TEST_CASE("allocation itself drives the tick of every pool") {
+TEST_CASE("allocation alone ticks every pool") {
     support::counting_upstream idle_books, busy_books;
     {
         tidepool::pool_options options = ticks_by_hand(tidepool::block_source::spans);

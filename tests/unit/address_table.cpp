@@ -41,7 +41,7 @@ namespace {
 const void* address(std::uint64_t i) { return reinterpret_cast<const void*>(0x7000'0000'0000 + 16 * i); }
 }  // namespace
 
-TEST_CASE("an empty table knows nothing") {
+TEST_CASE("an empty address_table finds nothing") {
     address_table<int> table{lock_rank::large_blocks};
     CHECK_FALSE(table.get(address(1)).has_value());
     CHECK_FALSE(table.erase(address(1)).has_value());
@@ -51,7 +51,7 @@ TEST_CASE("an empty table knows nothing") {
     CHECK(used == 0);
 }
 
-TEST_CASE("a table does what a map does") {
+TEST_CASE("an address_table behaves like std::map") {
     address_table<std::uint64_t> table{lock_rank::large_blocks};
     std::unordered_map<const void*, std::uint64_t> model;
     support::rng random = support::make_rng();
@@ -99,7 +99,7 @@ TEST_CASE("a table does what a map does") {
     CHECK(table.get(address(0)) == 1);
 }
 
-TEST_CASE("threads find what they have set") {
+TEST_CASE("threads find the entries that they set") {
     address_table<std::uint64_t> table{lock_rank::large_blocks};
     std::atomic<std::size_t> wrong{0};
     support::on_threads(4, [&](std::size_t me) {

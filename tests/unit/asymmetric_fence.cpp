@@ -41,7 +41,7 @@ constexpr std::array both_sources{tidepool::block_source::spans, tidepool::block
 
 }  // namespace
 
-TEST_CASE("without membarrier nobody is visited") {
+TEST_CASE("without membarrier no local is visited") {
     const bool before = asymmetric_fence::available();
     {
         const no_membarrier missing;
@@ -50,7 +50,7 @@ TEST_CASE("without membarrier nobody is visited") {
     CHECK(asymmetric_fence::available() == before);
 }
 
-TEST_CASE("without membarrier ticks and trims under load lose nothing") {
+TEST_CASE("without membarrier ticks and trims under load lose no block") {
     const no_membarrier missing;
     for (const auto source : both_sources) {
         support::counting_upstream books;
@@ -85,7 +85,7 @@ TEST_CASE("without membarrier ticks and trims under load lose nothing") {
     }
 }
 
-TEST_CASE("without membarrier a sleeping thread keeps two small magazines a class and no more") {
+TEST_CASE("without membarrier a sleeping thread keeps at most two small magazines a class") {
     const no_membarrier missing;
     constexpr std::size_t bytes = 64, blocks = 5000;
     support::counting_upstream books;
@@ -111,7 +111,7 @@ TEST_CASE("without membarrier a sleeping thread keeps two small magazines a clas
     CHECK(books.balanced());
 }
 
-TEST_CASE("without membarrier the stock of an exited thread leaves after two ticks and serves others before") {
+TEST_CASE("without membarrier stock of an exited thread serves others and decays") {
     const no_membarrier missing;
     for (const auto source : both_sources) {
         support::counting_upstream books;

@@ -43,7 +43,7 @@ namespace {
 constexpr std::uint32_t unlimited = 1U << 20;
 }
 
-TEST_CASE("a chain grows, gives the owner the newest and a thief the oldest") {
+TEST_CASE("a chain grows; its owner pops the newest and a thief the oldest") {
     std::vector<int> v(1000);
     arena rings;
     chain<int> c;
@@ -64,7 +64,7 @@ TEST_CASE("a chain grows, gives the owner the newest and a thief the oldest") {
     CHECK(c.pop_tail() == &v[0]);
 }
 
-TEST_CASE("a chain that may not grow further refuses") {
+TEST_CASE("push to a chain that may not grow further fails") {
     std::vector<int> v(100);
     arena rings;
     chain<int> c;
@@ -79,7 +79,7 @@ TEST_CASE("a chain that may not grow further refuses") {
     CHECK(got.size() == held);
 }
 
-TEST_CASE("a chain that is filled and emptied for ever takes no more memory than once") {
+TEST_CASE("a chain that is filled and emptied repeatedly allocates only once") {
     int value = 0;
     arena rings;
     chain<int> c;
@@ -94,7 +94,7 @@ TEST_CASE("a chain that is filled and emptied for ever takes no more memory than
     CHECK(rings.bytes() == early);
 }
 
-TEST_CASE("a ring that just got its last values and a successor is not dropped with them") {
+TEST_CASE("a full ring is not dropped while it still holds values") {
     // Many young chains, because only small rings can fill up between a thief's two looks: see chain::pop_tail().
     constexpr std::size_t rounds = support::scaled(200'000), thieves = 3, values = 60;
     std::vector<std::atomic<std::uint8_t>> seen(rounds * values);
@@ -122,7 +122,7 @@ TEST_CASE("a ring that just got its last values and a successor is not dropped w
     CHECK(not_once == 0);
 }
 
-TEST_CASE("an owner and nine thieves of a chain see each of two million values exactly once") {
+TEST_CASE("an owner and nine thieves of a chain pop each of two million values once") {
     constexpr std::size_t values = support::scaled(2'000'000), thieves = 9;
     struct cell {
         std::uint64_t written = 0;  // plain: published by the push, so a race here is the chain's

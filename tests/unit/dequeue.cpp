@@ -31,7 +31,7 @@ struct ring {
 
 }  // namespace
 
-TEST_CASE("the owner gets back last what it pushed first, a thief gets it first") {
+TEST_CASE("the owner pops the newest value and a thief the oldest") {
     std::array<int, 4> v{};
     ring<4> r(nearly_wrapped);
     CHECK(r.values.empty());
@@ -48,7 +48,7 @@ TEST_CASE("the owner gets back last what it pushed first, a thief gets it first"
     CHECK(r.values.pop_tail() == nullptr);
 }
 
-TEST_CASE("a ring holds as many as its size and refuses one more") {
+TEST_CASE("a ring holds as many values as its size and rejects one more") {
     std::array<int, 8> v{};
     ring<8> r(0);
     CHECK(r.values.size() == 8);
@@ -60,7 +60,7 @@ TEST_CASE("a ring holds as many as its size and refuses one more") {
     CHECK(r.values.push_head(&more) == pushed::full);
 }
 
-TEST_CASE("a slot that a thief has claimed and not yet cleared is busy, not full") {
+TEST_CASE("push to a slot that a thief has claimed but not cleared reports busy, not full") {
     std::array<int, 4> v{};
     ring<4> r(0);
     for (int& each : v) CHECK(r.values.push_head(&each) == pushed::yes);
@@ -72,7 +72,7 @@ TEST_CASE("a slot that a thief has claimed and not yet cleared is busy, not full
     CHECK(r.values.push_head(&v[0]) == pushed::yes);
 }
 
-TEST_CASE("both ends count across two to the 32nd") {
+TEST_CASE("both ends keep counting past 2^32") {
     int value = 0;
     ring<8> r(nearly_wrapped);
     for (int round = 0; round < 1000; ++round) {
@@ -86,7 +86,7 @@ TEST_CASE("both ends count across two to the 32nd") {
     }
 }
 
-TEST_CASE("an owner and nine thieves see each of two million values exactly once") {
+TEST_CASE("an owner and nine thieves of a dequeue pop each of two million values once") {
     constexpr std::size_t values = support::scaled(2'000'000), thieves = 9;
     struct cell {
         std::uint64_t written = 0;  // plain: published by the push, so a race here is the dequeue's

@@ -38,7 +38,7 @@ std::set<detail::magazine*> kept(detail::magazine_slabs& slabs, const std::vecto
 
 }  // namespace
 
-TEST_CASE("slabs are mapped when they are needed") {
+TEST_CASE("slabs are mapped on demand") {
     detail::magazine_slabs slabs;
     CHECK(slabs.bytes() == 0);
     CHECK(kept(slabs, {}).empty());
@@ -48,7 +48,7 @@ TEST_CASE("slabs are mapped when they are needed") {
     CHECK(slabs.bytes() > 128 << 10);
 }
 
-TEST_CASE("slabs whose magazines are all idle leave, but for the newest") {
+TEST_CASE("slabs whose magazines are all idle are unmapped, except for the newest") {
     detail::magazine_slabs slabs;
     const std::vector<detail::magazine*> all = made(slabs, 300);
     const std::set<detail::magazine*> stay = kept(slabs, all);
@@ -57,7 +57,7 @@ TEST_CASE("slabs whose magazines are all idle leave, but for the newest") {
     CHECK(kept(slabs, {stay.begin(), stay.end()}) == stay);
 }
 
-TEST_CASE("a slab stays for one magazine in use, and leaves when that is idle, too") {
+TEST_CASE("a slab stays mapped until its last magazine is idle") {
     detail::magazine_slabs slabs;
     std::vector<detail::magazine*> all = made(slabs, 300);
     detail::magazine* in_use = all[0];

@@ -29,14 +29,14 @@ struct test_peer<shared_magazine_list> {
 
 namespace detail = tidepool::detail;
 
-TEST_CASE("the magazine of an unused class takes nothing and gives nothing") {
+TEST_CASE("the magazine of an unused class is both empty and full") {
     CHECK(detail::no_magazine.capacity() == 0);
     CHECK(detail::no_magazine.empty());
     CHECK(detail::no_magazine.full());
     CHECK_FALSE(detail::is_real(&detail::no_magazine));
 }
 
-TEST_CASE("a list gives back last what was pushed first") {
+TEST_CASE("a magazine list is last in, first out") {
     detail::magazine a, b;
     detail::magazine_list list;
     CHECK(list.empty());
@@ -50,7 +50,7 @@ TEST_CASE("a list gives back last what was pushed first") {
     CHECK(list.empty());
 }
 
-TEST_CASE("a shared list loses and doubles nothing between threads") {
+TEST_CASE("a shared list neither loses nor duplicates a magazine between threads") {
     constexpr std::size_t threads = 8, each = 50, rounds = support::scaled(100'000);
     std::vector<detail::magazine> magazines(threads * each);
     detail::shared_magazine_list list(detail::lock_rank::outgoing);
@@ -76,7 +76,7 @@ TEST_CASE("a shared list loses and doubles nothing between threads") {
     CHECK(list.seems_empty());
 }
 
-TEST_CASE("the stock gives empties of its capacity with room for as many blocks") {
+TEST_CASE("the stock returns empty magazines of the requested capacity") {
     detail::magazine_slabs slabs;
     detail::magazine_stock stock;
     stock.set_up(5, 256);
@@ -99,7 +99,7 @@ TEST_CASE("the stock gives empties of its capacity with room for as many blocks"
     CHECK(again == std::set<detail::magazine*>(got.begin(), got.end()));
 }
 
-TEST_CASE("magazines that go round between a filler and an emptier are made once") {
+TEST_CASE("magazines that circulate between two threads are made once") {
     detail::magazine_slabs slabs;
     detail::magazine_stock stock;
     stock.set_up(0, 64);

@@ -80,7 +80,7 @@ struct member {
 
 }  // namespace
 
-TEST_CASE("places are distinct, never the reserved ones, and free again when left") {
+TEST_CASE("indices are distinct, never reserved ones, and free again after leave()") {
     std::set<std::uint32_t> first;
     {
         std::vector<std::unique_ptr<member>> all;
@@ -101,7 +101,7 @@ TEST_CASE("places are distinct, never the reserved ones, and free again when lef
     CHECK(again == first);
 }
 
-TEST_CASE("who comes when all places are taken has none, and is ticked like the others") {
+TEST_CASE("a pool beyond direct_pools gets no_index and still ticks") {
     std::vector<std::unique_ptr<member>> all;
     for (std::uint32_t i = 0; i < 2 * detail::direct_pools; ++i) all.push_back(std::make_unique<member>());
     CHECK(all.back()->index == detail::no_index);
@@ -113,7 +113,7 @@ TEST_CASE("who comes when all places are taken has none, and is ticked like the 
     CHECK(member().index == freed);
 }
 
-TEST_CASE("a tick of all reaches each once") {
+TEST_CASE("tick_all() ticks each pool once") {
     std::vector<std::unique_ptr<member>> all;
     for (int i = 0; i < 10; ++i) all.push_back(std::make_unique<member>());
     for (std::size_t n = 1; n <= 5; ++n) {
@@ -122,7 +122,7 @@ TEST_CASE("a tick of all reaches each once") {
     }
 }
 
-TEST_CASE("one may join and leave while it ticks another, and nobody is passed over or reached twice") {
+TEST_CASE("pools may join and leave during a tick; none is skipped or ticked twice") {
     std::unique_ptr<member> late, gone = std::make_unique<member>();
     member a, b;
     a.who.on_tick = [&] {
@@ -141,7 +141,7 @@ TEST_CASE("one may join and leave while it ticks another, and nobody is passed o
     CHECK(b.who.ticks == 2);
 }
 
-TEST_CASE("only who is due is ticked, and nobody is asked before the first is due") {
+TEST_CASE("only due pools are ticked, and none is asked before the first is due") {
     member early(1ns), later(100ns), never;
     registry::tick_due(1ns);
     CHECK(early.who.ticks == 1);
@@ -158,7 +158,7 @@ TEST_CASE("only who is due is ticked, and nobody is asked before the first is du
     CHECK(newcomer.who.ticks == 1);
 }
 
-TEST_CASE("who looks for leaves ticks leaves only, and the others are still found by the next who looks for all") {
+TEST_CASE("a heartbeat_safe check ticks such pools only; the others stay due") {
     member heartbeat_safe(1ns, true), other(1ns);
     CHECK(registry::tick_due(5ns, registry::which::heartbeat_safe));
     CHECK(heartbeat_safe.who.ticks == 1);
@@ -173,7 +173,7 @@ TEST_CASE("who looks for leaves ticks leaves only, and the others are still foun
     CHECK(late.who.ticks == 1);
 }
 
-TEST_CASE("a tick that is asked for out of a tick is not begun, and none is lost by that") {
+TEST_CASE("a tick requested during a tick is deferred, not lost") {
     member first(1ns), second(1ns);
     first.who.on_tick = [] {
         CHECK_FALSE(registry::tick_due(5ns));
@@ -188,7 +188,7 @@ TEST_CASE("a tick that is asked for out of a tick is not begun, and none is lost
     CHECK(third.who.ticks == 1);
 }
 
-TEST_CASE("of several who are due one look ticks one, in turn, also where one of them stays due") {
+TEST_CASE("one check ticks one due pool, in turn, even if one of them stays due") {
     member endless(1ns), second(1ns), third(1ns);
     endless.who.on_tick = [&] { endless.who.due_at = 1; };
     CHECK(registry::tick_due(5ns));
@@ -208,7 +208,7 @@ TEST_CASE("of several who are due one look ticks one, in turn, also where one of
     CHECK_FALSE(registry::tick_due(5ns));
 }
 
-TEST_CASE("who looks seldom ticks all who are due at once") {
+TEST_CASE("a check after a long pause ticks all due pools at once") {
     member first(1ns), second(1ns), third(1ns);
     CHECK(registry::tick_due(5ns));
     CHECK(second.who.ticks == 0);
@@ -218,7 +218,7 @@ TEST_CASE("who looks seldom ticks all who are due at once") {
     CHECK_FALSE(registry::tick_unfinished());
 }
 
-TEST_CASE("leaving waits for the visit under way") {
+TEST_CASE("leave() waits for a visit in progress") {
     std::atomic<bool> inside{false}, go_on{false}, left{false};
     auto guest_of_honour = std::make_unique<member>();
     guest_of_honour->who.on_tick = [&] {
@@ -239,7 +239,7 @@ TEST_CASE("leaving waits for the visit under way") {
     CHECK(left);
 }
 
-TEST_CASE("everyone hears of a thread that exits with a slot") {
+TEST_CASE("every pool is told of a thread that exits with a slot") {
     member a, b;
     std::thread([] { static_cast<void>(detail::thread_slots::mine()); }).join();
     CHECK(a.who.exits == 1);
@@ -248,7 +248,7 @@ TEST_CASE("everyone hears of a thread that exits with a slot") {
     CHECK(a.who.exits == 1);
 }
 
-TEST_CASE("members come and go while others tick and threads exit") {
+TEST_CASE("pools join and leave while others tick and threads exit") {
     constexpr std::size_t rounds = support::scaled(3000);
     member steady;
     std::atomic<std::size_t> ticks{0};

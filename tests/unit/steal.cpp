@@ -42,13 +42,13 @@ struct locals {
 
 }  // namespace
 
-TEST_CASE("a thief asks nobody when no bit is set") {
+TEST_CASE("a thief asks no local if no bit is set") {
     locals all;
     CHECK(all.steal(0, 100) == nullptr);
     CHECK(all.asked.empty());
 }
 
-TEST_CASE("a thief begins at its start and goes round") {
+TEST_CASE("a thief begins at its start and wraps around") {
     locals all;
     for (const std::uint32_t n : {1U, 5U, 9U}) all.put(n);
     CHECK(all.steal(5, 10));
@@ -60,7 +60,7 @@ TEST_CASE("a thief begins at its start and goes round") {
     CHECK(all.steal(0, 10) == nullptr);
 }
 
-TEST_CASE("a fruitless look lowers the bit and is not repeated") {
+TEST_CASE("a failed search lowers the bit and is not repeated") {
     locals all;
     all.where.raise(3);
     CHECK(all.steal(0, 10) == nullptr);
@@ -70,7 +70,7 @@ TEST_CASE("a fruitless look lowers the bit and is not repeated") {
     CHECK(all.asked.empty());
 }
 
-TEST_CASE("a find leaves the bit as it is") {
+TEST_CASE("a successful search leaves the bit set") {
     locals all;
     all.put(3, 2);
     CHECK(all.steal(0, 10));
@@ -87,7 +87,7 @@ TEST_CASE("locals that share a bit are all asked before it is lowered") {
     CHECK(all.where.bits() == 0);
 }
 
-TEST_CASE("everything is found in the end, from any start, however many locals there are") {
+TEST_CASE("all stock is found from any start, for any number of locals") {
     for (const std::uint32_t count : {1U, 2U, 63U, 64U, 65U, 300U, 1000U})
         for (const std::uint32_t start : {0U, 1U, 62U, 63U, 64U, 299U}) {
             locals all;
@@ -111,7 +111,7 @@ TEST_CASE("a thief asks a bounded number of locals") {
     CHECK(all.asked.size() <= detail::probes_max);
 }
 
-TEST_CASE("the bit of a local that joined after the thief had counted them is not wiped out") {
+TEST_CASE("the bit of a local that joined during a search is kept") {
     // The thief has counted 3 locals; local 3 joined and put something, and so did local 64, which shares bit 0.
     for (const std::uint32_t newcomer : {3U, 64U}) {
         locals all;

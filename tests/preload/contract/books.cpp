@@ -81,7 +81,7 @@ bool is_well_formed(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("malloc_trim gives back what other threads that sleep have idle") {
+TEST_CASE("malloc_trim returns idle memory of sleeping threads") {
     constexpr std::size_t each = 32 * mib;
     std::vector<std::unique_ptr<support::worker>> sleepers;
     for (int i = 0; i < 3; ++i) sleepers.push_back(std::make_unique<support::worker>());
@@ -104,7 +104,7 @@ TEST_CASE("malloc_trim gives back what other threads that sleep have idle") {
     take_and_free(mib);
 }
 
-TEST_CASE("malloc_trim says no more than 0 or 1, with any pad") {
+TEST_CASE("malloc_trim returns 0 or 1 for any pad") {
     for (const std::size_t pad : {std::size_t{0}, std::size_t{1}, mib, size_max / 2}) {
         take_and_free(mib);
         const int did = malloc_trim(opaque(pad));
@@ -112,7 +112,7 @@ TEST_CASE("malloc_trim says no more than 0 or 1, with any pad") {
     }
 }
 
-TEST_CASE("mallinfo2 counts what the program holds and what is idle") {
+TEST_CASE("mallinfo2 counts bytes in use and idle bytes") {
     constexpr std::size_t count = 4000, bytes = 1000, large = 30 * mib;
     malloc_trim(0);
     const auto before = mallinfo2();
@@ -133,7 +133,7 @@ TEST_CASE("mallinfo2 counts what the program holds and what is idle") {
     CHECK(end.uordblks + end.hblkhd + large <= with_large.uordblks + with_large.hblkhd);
 }
 
-TEST_CASE("mallinfo2 sees idle blocks go when malloc_trim is called") {
+TEST_CASE("mallinfo2 shows that malloc_trim returned idle blocks") {
     if (!shim_promises()) return;  // glibc keeps the chunks and gives the pages
     support::worker sleeper;
     sleeper.run([] { take_and_free(16 * mib); });
@@ -176,7 +176,7 @@ TEST_CASE("malloc_info writes well-formed XML") {
     CHECK(is_well_formed(written));
 }
 
-TEST_CASE("malloc_info knows no options") {
+TEST_CASE("malloc_info rejects options") {
     std::FILE* stream = std::tmpfile();
     REQUIRE(stream);
     CHECK(malloc_info(1, stream) != 0);
