@@ -1,4 +1,4 @@
-// The one suite that every upstream has to pass: alone, and with a pool above it.
+// The suite that every upstream must pass, alone and below a pool.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -51,7 +51,7 @@ TEST_CASE("allocate returns distinct usable memory for every size and alignment"
                 CAPTURE(alignment);
                 CAPTURE(bytes);
 #if defined(TIDEPOOL_JEMALLOC_SHARED)
-                // jemalloc 5.3.0's operator delete does not take back the zero aligned bytes of its operator new.
+                // The operator delete of jemalloc 5.3.0 cannot free zero aligned bytes of its operator new.
                 if (bytes == 0 && !each.serious) continue;
 #endif
                 void* p = each.from.allocate(bytes, alignment);
@@ -107,7 +107,7 @@ TEST_CASE("an impossible request returns null and leaves errno unchanged") {
             for (const std::size_t alignment : {16U, 65'536U}) {
                 errno = 77;
                 CHECK(each.from.allocate(bytes, alignment) == nullptr);
-                // The C++ library and C functions set it as they do.
+                // The C++ library and C functions may set errno.
                 if (each.serious) CHECK(errno == 77);
             }
         void* p = each.from.allocate(100, 16);
@@ -192,7 +192,7 @@ TEST_CASE("a tick calls purge once if it returned memory, and otherwise not at a
             pool.tick();
             CHECK(books.counted().bytes_live < before.bytes_live);
             CHECK(books.counted().purges == before.purges + 1);
-            for (int i = 0; i < 3; ++i) pool.tick();  // what the source still kept goes with one of these
+            for (int i = 0; i < 3; ++i) pool.tick();  // one of these returns what the source still kept
             const auto empty = books.counted();
             CHECK(empty.bytes_live == 0);
             for (int i = 0; i < 3; ++i) pool.tick();

@@ -1,4 +1,4 @@
-// tidepool/adaptors.hpp, tidepool/upstream_from.hpp
+// tidepool/decorators.hpp and tidepool/upstream_from.hpp
 #include <tidepool/decorators.hpp>
 
 #include <doctest/doctest.h>
@@ -37,7 +37,7 @@ namespace {
 
 using adapters::hand_ticked;
 
-// Holds all it is told to hold, and knows the most that it ever held.
+// Checks every call and records the most bytes that it ever held.
 struct witness {
     std::atomic<std::size_t> live{0}, peak{0};
 
@@ -74,7 +74,7 @@ TEST_CASE("eight threads and three pools never exceed the byte limit") {
         witness below;
         {
             tidepool::limited_upstream limit(below, bytes_max);
-            tidepool::counting_upstream above(limit);  // a chain: the pool is found through it
+            tidepool::counting_upstream above(limit);  // the limit must find the pool through another decorator
             tidepool::pool_resource spans(hand_ticked(), above),
                 direct(hand_ticked(tidepool::block_source::direct), limit);
             tidepool::block_pool blocks(100, 16, hand_ticked(), above);
@@ -139,7 +139,7 @@ TEST_CASE("at the limit, pools that draw from it are reclaimed and other pools a
             for (void* p : held) pool.deallocate(p, 1000);
             return count;
         };
-        std::thread([&] { CHECK(fill(rich) > 800); }).join();  // it exits, and its part is full
+        std::thread([&] { CHECK(fill(rich) > 800); }).join();  // exits with a full local
         other.deallocate(other.allocate(1000), 1000);
         CHECK(rich.stats().blocks_cached > 800);
         CHECK(fill(poor) > 800);
@@ -292,7 +292,7 @@ TEST_CASE("retrying_upstream calls its callback to free memory, a bounded number
     int calls = 0;
     tidepool::retrying_upstream retrying(limit, [&](std::size_t bytes, std::size_t) {
         ++calls;
-        if (bytes > 80'000) return true;  // in vain
+        if (bytes > 80'000) return true;  // claims success but frees nothing
         if (!hoard) return false;
         limit.deallocate(hoard, 90'000, 16);
         hoard = nullptr;
@@ -327,7 +327,7 @@ TEST_CASE("decorators pass on the optional members of their upstream") {
     const tidepool::upstream top(fourth);
     CHECK(top.heartbeat_safe());
     CHECK(top.good_size(100) == 116);
-    CHECK_FALSE(top.releases());  // it would be the others' memory, too
+    CHECK_FALSE(top.releases());  // it would take back the memory of other users, too
     for (const void* each :
          {static_cast<const void*>(&below), static_cast<const void*>(&first), static_cast<const void*>(&second),
           static_cast<const void*>(&third), static_cast<const void*>(&fourth)})

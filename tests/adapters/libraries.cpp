@@ -1,4 +1,4 @@
-// mimalloc and jemalloc, both in this program: what is their own, beyond the suite.
+// mimalloc and jemalloc, both linked into this program: what is specific to each, beyond the common suite.
 #include <doctest/doctest.h>
 
 #include <dlfcn.h>
@@ -50,7 +50,7 @@ template <class Condition, class Deed>
     }
 }
 
-// `count` threads that start, use the pool, allocate past it and exit; not all at once.
+// Starts `count` threads, four at a time; each uses the pool, allocates from `beside`, and exits.
 [[maybe_unused]] void come_and_go(std::size_t count, tidepool::pool_resource& pool, std::pmr::memory_resource& beside) {
     for (std::size_t i = 0; i < count; i += 4) {
         std::vector<std::jthread> batch;
@@ -65,10 +65,10 @@ template <class Condition, class Deed>
     }
 }
 
-// Resident memory is flat while ten times as many threads come and go as before.
+// Checks that resident memory stays flat while ten times as many threads come and go as before.
 [[maybe_unused]] void threads_leave_nothing(const tidepool::upstream& below, std::pmr::memory_resource& beside) {
     tidepool::pool_options options;
-    options.decay_interval = 1ms;  // so that ticks come at any moment, the threads' exits among them
+    options.decay_interval = 1ms;  // so that ticks come at any moment, also during the threads' exits
     tidepool::pool_resource pool(options, below);
     const std::size_t threads = support::scaled(3000);
     come_and_go(threads / 10, pool, beside);
@@ -78,7 +78,7 @@ template <class Condition, class Deed>
     CHECK(pool.stats().blocks_in_use == 0);
 }
 
-// Eight threads that sleep on 8 MiB each which others have freed: what two ticks leave of it resident.
+// Eight sleeping threads hold 8 MiB each that other threads allocated. Checks how much stays resident after ticks.
 [[maybe_unused]] void sleepers_keep_nothing(const tidepool::upstream& below, std::size_t left_max) {
     if (!support::resident_is_ours) return;
     constexpr std::size_t each_bytes = 8 * mib, threads = 8;
@@ -94,7 +94,7 @@ template <class Condition, class Deed>
                 std::memset(held[t].back().first, 1, bytes);
             }
         });
-    CHECK(pool.stats().bytes_in_use >= each_bytes * threads);  // and touched
+    CHECK(pool.stats().bytes_in_use >= each_bytes * threads);  // all of it was written
     for (std::size_t t = 0; t < threads; ++t)
         workers[t]->run([&, t] {
             for (const auto& [p, bytes] : held[(t + 1) % threads]) pool.deallocate(p, bytes);
@@ -126,7 +126,7 @@ template <class Condition, class Deed>
 }  // namespace
 
 #if !defined(TIDEPOOL_JEMALLOC_SHARED)
-// Under the sanitizers malloc is theirs.
+// The sanitizers replace malloc.
 TEST_CASE("linking the adapters does not replace malloc or operator new" *
           doctest::skip(support::under_asan || support::under_tsan)) {
     const bool shim = std::getenv("TIDEPOOL_TESTS_SHIM");
@@ -165,7 +165,7 @@ TEST_CASE("mimalloc: a heap allocates for its own thread only and frees for any 
         heap.purge();
         heap.deallocate(p, 100, 16);
     }).join();
-    CHECK(heap.allocate(5'000'000, 4096) != nullptr);  // goes with the heap
+    CHECK(heap.allocate(5'000'000, 4096) != nullptr);  // freed with the heap
 }
 
 namespace {
@@ -188,7 +188,7 @@ TEST_CASE("mimalloc: mimalloc_pass_on() chains a callback, and a forced call tic
         },
         &mark);
     std::thread([] {
-        // Slow paths of mimalloc, and the thread's exit.
+        // Reaches mimalloc's slow paths and the thread's exit.
         for (int i = 0; i < 100; ++i)
             tidepool::mimalloc_resource()->deallocate(tidepool::mimalloc_resource()->allocate(100'000), 100'000);
     }).join();
@@ -225,7 +225,7 @@ TEST_CASE("jemalloc: thousands of threads that allocate and exit leave no memory
 
 TEST_CASE("jemalloc: decayed memory of sleeping threads leaves the process") {
     sleepers_keep_nothing(tidepool::jemalloc_upstream(), 6 * mib);
-    tidepool::jemalloc_arena arena({.dirty_decay = -1ms, .muzzy_decay = -1ms});  // by the purge alone
+    tidepool::jemalloc_arena arena({.dirty_decay = -1ms, .muzzy_decay = -1ms});  // only purge() returns memory
     sleepers_keep_nothing(arena, 6 * mib);
 }
 
@@ -249,7 +249,7 @@ TEST_CASE("jemalloc: arenas are distinct, keep their decay times, and are reused
         CHECK(decay_of(two, "muzzy_decay_ms") == -1);
         first = one.index();
     }
-    // jemalloc has 4094 at a time.
+    // jemalloc allows 4094 arenas at a time.
     unsigned last = first;
     for (int i = 0; i < 200; ++i) last = tidepool::jemalloc_arena().index();
     CHECK(last < first + 100);
@@ -281,7 +281,7 @@ TEST_CASE("jemalloc: without a heartbeat hook, pools decay by their own slow pat
         std::this_thread::sleep_for(10ms);
         for (int i = 0; i < 100; ++i)
             tidepool::jemalloc_resource()->deallocate(tidepool::jemalloc_resource()->allocate(100'000), 100'000);
-        CHECK(untouched.stats().ticks == ticks);  // nobody has told it
+        CHECK(untouched.stats().ticks == ticks);  // no heartbeat reached it
         until([&] { return untouched.stats().upstream_bytes == 0 && pool.stats().ticks > 1; }, [&] { use(pool); });
     }
     tidepool::detail::jemalloc::pretend_without_heartbeat_hook(false);
@@ -322,8 +322,9 @@ TEST_CASE("pools over mimalloc, over jemalloc and over another pool all decay" *
     tidepool::counting_upstream mi_books(tidepool::mimalloc_upstream()), je_books(tidepool::jemalloc_upstream());
     {
         tidepool::pool_resource over_mi({.decay_interval = 1ms}, mi_books), over_je({.decay_interval = 1ms}, je_books);
-        tidepool::pool_resource over_pool({.decay_interval = 1ms},
-                                          &over_mi);  // no leaf: its upstream is a program's resource
+        tidepool::pool_resource over_pool(
+            {.decay_interval = 1ms},
+            &over_mi);  // not heartbeat_safe: its upstream is a memory resource of the program
         support::on_threads(4, [&](std::size_t me) {
             for (std::size_t i = 0; i < support::scaled(200); ++i) {
                 std::pmr::list<std::pmr::string> one(&over_mi), two(&over_je), three(&over_pool);

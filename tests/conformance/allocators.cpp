@@ -1,4 +1,4 @@
-// allocator and pool_allocator against the standard's allocator requirements.
+// Tests allocator and pool_allocator against the allocator requirements of the standard.
 #include <tidepool/allocator.hpp>
 
 #include <doctest/doctest.h>
@@ -31,7 +31,7 @@ struct alignas(Alignment) aligned_value {
     std::uint32_t value;
 };
 
-// What the standard's tables ask of an allocator of T, and can be said at compile time.
+// The requirements on an allocator of T that can be checked at compile time.
 template <template <class> class Allocator, class T>
 constexpr bool meets_the_tables() {
     using here = Allocator<T>;
@@ -82,7 +82,7 @@ TEST_CASE("allocators are equal if and only if each can free the other's blocks"
     CHECK(other.stats() == tidepool::stats{});
 }
 
-// Takes arrays of T of many lengths, writes all of them, and frees them.
+// Allocates arrays of T of many lengths, writes to all of them, and frees them.
 template <class T, class Allocator>
 void use_arrays(Allocator from) {
     held_blocks held;
@@ -117,14 +117,14 @@ TEST_CASE("large blocks of a pool_allocator come from its pool") {
     std::uint64_t* large = from.allocate(33);
     CHECK(pool.stats().blocks_in_use == 1);
     CHECK(pool.stats().large_bytes == 33 * sizeof(std::uint64_t));
-    pool.deallocate(small, 32 * sizeof(std::uint64_t), alignof(std::uint64_t));  // one memory, two ways in
+    pool.deallocate(small, 32 * sizeof(std::uint64_t), alignof(std::uint64_t));  // both use the same memory
     pool.deallocate(large, 33 * sizeof(std::uint64_t), alignof(std::uint64_t));
     CHECK(pool.stats().large_blocks == 0);
 }
 
 template <class Allocator>
 void check_overflow(Allocator from) {
-    // Volatile: the compiler would warn of constants that it can see.
+    // Volatile, since the compiler would warn about constants.
     volatile std::size_t hidden_max = std::numeric_limits<std::size_t>::max();
     const std::size_t size_max = hidden_max;
     constexpr std::size_t each = sizeof(typename Allocator::value_type);
@@ -216,7 +216,7 @@ TEST_CASE("containers move storage between equal allocators, else elements") {
     CHECK(other.stats().blocks_in_use == 1);
 
     std::list<int, pool_allocator<int>> left({1, 2, 3}, one), right({4}, other);
-    left.swap(right);  // the allocators go along
+    left.swap(right);  // the allocators are swapped, too
     CHECK(left.get_allocator() == pool_allocator<int>(other));
     CHECK(right.size() == 3);
     right = std::move(left);
@@ -224,7 +224,7 @@ TEST_CASE("containers move storage between equal allocators, else elements") {
     right = std::list<int, pool_allocator<int>>({5, 6}, one);
     const auto copy = right;
     CHECK(copy == right);
-    left = copy;  // and a copy leaves the target's where it is
+    left = copy;  // copy assignment keeps the target's allocator
     CHECK(left.get_allocator() == pool_allocator<int>(other));
 }
 

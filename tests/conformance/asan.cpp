@@ -1,4 +1,4 @@
-// Address-sanitizer builds: a cached block is off limits, one in use is all the program's.
+// Address sanitizer builds: a cached block is poisoned, and a block in use is fully accessible.
 #include <doctest/doctest.h>
 
 #include <cstddef>
@@ -25,7 +25,7 @@ using tidepool::pool_resource;
 
 constexpr bool not_poisoned = !support::under_asan;
 
-// The compiler may not leave the access out.
+// Volatile, so that the compiler keeps the access.
 void read(const void* p) { static_cast<void>(*static_cast<const volatile unsigned char*>(p)); }
 void write(void* p) { *static_cast<volatile unsigned char*>(p) = 1; }
 
@@ -57,7 +57,7 @@ TEST_CASE("touching the first or last byte of a block freed into a pool is an er
 
 TEST_CASE("touching a block that was refilled but never allocated is an error" * doctest::skip(not_poisoned)) {
     const support::calm quiet;
-    // Hands out pieces of one array, so that the test knows where the blocks are that it was not given.
+    // Allocates pieces of one array, so that the test knows where the blocks are that the pool did not return to it.
     struct {
         alignas(4096) unsigned char memory[64 * 256];
         std::size_t used = 0;
@@ -78,7 +78,7 @@ TEST_CASE("touching a block that was refilled but never allocated is an error" *
         CHECK(never_handed_out > 0);
         for (void* each : mine) pool.deallocate(each, 64);
     }
-    // What went back to the upstream is the upstream's.
+    // Memory that was returned to the upstream is accessible to the upstream.
     std::memset(upstream.memory, 0, sizeof upstream.memory);
 
     pool_resource pool(hand_ticked());

@@ -1,4 +1,4 @@
-// block_pool: blocks of one size, which need not be one of the size classes.
+// block_pool: blocks of one size, which need not be the size of a size class.
 #include <tidepool/block_pool.hpp>
 
 #include <doctest/doctest.h>
@@ -38,7 +38,7 @@ TEST_CASE("blocks of every size and alignment are aligned, distinct and fully us
             const int count = wanted.bytes > 10'000 ? 30 : 700;
             for (int round = 0; round < 2; ++round) {
                 held_blocks held;
-                // All of block_bytes() is the program's.
+                // The program may use all of block_bytes().
                 for (int i = 0; i < count; ++i) held.hold(pool.allocate(), pool.block_bytes(), wanted.alignment);
                 CHECK(pool.stats().blocks_in_use == static_cast<std::size_t>(count));
                 CHECK(pool.stats().bytes_in_use == static_cast<std::size_t>(count) * pool.block_bytes());

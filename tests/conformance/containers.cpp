@@ -1,4 +1,4 @@
-// Standard containers of every kind over the three ways to give them a pool.
+// Standard containers of every kind, with each of the three ways to give them a pool.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -32,7 +32,7 @@ namespace {
 using namespace conformance;
 using tidepool::pool_resource;
 
-// Each way to give containers a pool: the allocator for a T, one such, and the pool that it leads to.
+// Each way to give containers a pool: the allocator type for T, an allocator, and its pool.
 struct by_polymorphic_allocator {
     template <class T>
     using allocator = std::pmr::polymorphic_allocator<T>;
@@ -58,7 +58,7 @@ struct by_default_allocator {
 
 #define TIDEPOOL_TEST_WAYS by_polymorphic_allocator, by_pool_allocator, by_default_allocator
 
-// Every kind of container, its allocator chosen by A.
+// Every kind of container, with the allocator that A selects.
 template <template <class> class A>
 struct kinds {
     using string = std::basic_string<char, std::char_traits<char>, A<char>>;
@@ -108,7 +108,7 @@ void add(Container& to, int first, int last) {
     }
 }
 
-// Frees a part of the storage in a pattern of holes.
+// Frees part of the storage, in a pattern of holes.
 template <class Container>
 void erase_some(Container& from) {
     std::erase_if(from, [](const auto& each) {
@@ -119,7 +119,7 @@ void erase_some(Container& from) {
     });
 }
 
-// Builds, copies, moves, swaps, thins out, refills and empties containers. Returns one that has been through it all.
+// Builds, copies, moves, swaps, thins out, refills and empties containers. Returns one that went through all of it.
 template <class Container, class Source>
 Container go_through_everything(const Source& source) {
     const typename Container::allocator_type allocator(source);
@@ -148,7 +148,7 @@ Container go_through_everything(const Source& source) {
     return last;
 }
 
-// The same with the standard's own allocator is what it must come to.
+// The result must equal that of std::allocator.
 template <class Container>
 struct in_standard_memory;
 template <template <class...> class C, class... Arguments>
@@ -226,7 +226,7 @@ TEST_CASE("nested pmr containers allocate everything from the pool") {
     support::counting_resource upstream;
     {
         pool_resource pool(hand_ticked(), &upstream);
-        // Nothing may go past the pool.
+        // Fails if anything bypasses the pool.
         std::pmr::memory_resource* const usual = std::pmr::set_default_resource(std::pmr::null_memory_resource());
         {
             using index = std::pmr::unordered_map<std::pmr::string, std::pmr::list<std::pmr::vector<std::uint32_t>>>;

@@ -28,7 +28,7 @@ struct census {
     int alive() const { return made - destroyed; }
 };
 
-// Neither copied nor moved, and counted.
+// Can be neither copied nor moved, and is counted.
 class citizen {
 public:
     explicit citizen(census& counted) : census_(counted) { ++census_.made; }
@@ -42,7 +42,7 @@ private:
     census& census_;
 };
 
-// A pool of citizens that ages by hand, with the reset policy `reset`.
+// A pool of citizens with the given reset, which ages by explicit ticks only.
 template <class Reset = tidepool::no_reset>
 auto make_pool(census& counted, Reset reset = {}, std::size_t magazine_capacity = 1) {
     const auto factory = [&counted] { return citizen(counted); };
@@ -152,7 +152,7 @@ TEST_CASE("trim keeps the requested number of objects and returns how many it de
     census counted;
     const auto pool = make_pool(counted);
     put(*pool, get(*pool, 100));
-    // Numbers that overflow when they are turned into bytes are still "all".
+    // A number of objects whose bytes would overflow still means all.
     for (const std::size_t all : {std::size_t{100}, std::numeric_limits<std::size_t>::max(),
                                   std::numeric_limits<std::size_t>::max() / sizeof(citizen) + 1})
         CHECK(pool->trim(all) == 0);
@@ -169,7 +169,7 @@ TEST_CASE("put beyond local_objects_max destroys the object") {
     object_pool<citizen, decltype(factory)> pool(
         factory, {}, {.local_objects_max = 10, .decay_interval = std::chrono::milliseconds(0)});
     put(pool, get(pool, 100));
-    CHECK(counted.alive() <= 12);  // ten, and the two private ones
+    CHECK(counted.alive() <= 12);  // ten, and two in the private magazines
     CHECK(pool.stats().blocks_cached == static_cast<std::size_t>(counted.alive()));
 }
 
@@ -262,7 +262,7 @@ TEST_CASE("a handle owns one object, can be moved, and returns it once") {
         CHECK(second.get() == object);
         CHECK(pool->try_get() == nullptr);
         handle third = pool->borrow();
-        third = std::move(second);  // puts the third's own back
+        third = std::move(second);  // puts the object of `third` back
         CHECK(third.get() == object);
         CHECK(pool->stats().blocks_cached == 1);
         handle none;
@@ -271,7 +271,7 @@ TEST_CASE("a handle owns one object, can be moved, and returns it once") {
     CHECK(pool->stats().blocks_cached == 2);
     CHECK(counted.made == 2);
     CHECK(counted.destroyed == 0);
-    pool->put(pool->borrow().release());  // or not by itself
+    pool->put(pool->borrow().release());  // the program may also put it back itself
     CHECK(pool->stats().blocks_cached == 2);
 }
 

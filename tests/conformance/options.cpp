@@ -1,4 +1,4 @@
-// What may be set about a pool: met and shown, clamped where the standard says that it is a hint, refused otherwise.
+// Options of a pool: honoured and reported, clamped if the standard calls them hints, and rejected otherwise.
 #include <tidepool/options.hpp>
 
 #include <doctest/doctest.h>
@@ -30,7 +30,7 @@ using tidepool::pool_resource;
 
 constexpr std::size_t size_max = std::numeric_limits<std::size_t>::max();
 
-// What the std::invalid_argument that `make` throws says; empty when it throws none.
+// The message of the std::invalid_argument that `make` throws; empty if it throws none.
 template <class Make>
 std::string refusal(Make make) {
     try {
@@ -64,7 +64,7 @@ TEST_CASE("the default options take effect and are reported by options()") {
     CHECK(objects.decay_interval == 1000ms);
 }
 
-// A value and what options() makes of it.
+// A value, and what options() reports for it.
 struct hint {
     std::size_t given, shown;
 };

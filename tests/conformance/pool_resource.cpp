@@ -1,4 +1,4 @@
-// pool_resource as a std::pmr::memory_resource: what it hands out, what it passes on, and what it is equal to.
+// pool_resource as a std::pmr::memory_resource: what it allocates, what it passes on, and what it is equal to.
 #include <tidepool/pool_resource.hpp>
 
 #include <doctest/doctest.h>
@@ -25,7 +25,7 @@ using support::counting_resource;
 using support::counting_upstream;
 using tidepool::pool_resource;
 
-// 0 to 64 KiB: each up to 1100, then on both sides of every class limit, then a step of about a page.
+// Sizes from 0 to 64 KiB: all up to 1100, then both sides of every class limit, then steps of about a page.
 std::vector<std::size_t> sizes() {
     std::vector<std::size_t> all;
     for (std::size_t bytes = 0; bytes <= 1100; ++bytes) all.push_back(bytes);
@@ -37,7 +37,7 @@ std::vector<std::size_t> sizes() {
     return all;
 }
 
-// A tidepool upstream that remembers what it was asked for. One thread.
+// An upstream that records its requests. For one thread.
 struct recording_upstream {
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
         asked.emplace_back(bytes, alignment);
@@ -226,7 +226,7 @@ TEST_CASE("a pool can be the upstream of another pool") {
 }
 
 TEST_CASE("deallocating a null pointer does nothing") {
-    // By the hook: libstdc++ tells the compiler that memory_resource::deallocate() is never given a null pointer.
+    // Calls do_deallocate(), since libstdc++ declares that deallocate() is never given a null pointer.
     struct opened : pool_resource {
         using pool_resource::do_deallocate;
     } pool;
@@ -239,7 +239,7 @@ TEST_CASE("deallocating a null pointer does nothing") {
 TEST_CASE("impossible sizes throw bad_alloc and leave the pool unchanged") {
     counting_resource resource;
     const std::vector<tidepool::upstream> upstreams{tidepool::pages_upstream(), tidepool::libc_upstream(), &resource};
-    // Volatile: the compiler would warn of a constant that it can see.
+    // Volatile, since the compiler would warn about a constant.
     volatile std::size_t size_max = std::numeric_limits<std::size_t>::max();
     const std::size_t largest = size_max;
     for (const tidepool::upstream& from : upstreams) {

@@ -1,4 +1,4 @@
-// release() and the destructor: every block back at once, whoever holds it.
+// release() and the destructor return every block at once, whoever holds it.
 #include <doctest/doctest.h>
 
 #include <cstddef>
@@ -22,8 +22,8 @@ using namespace conformance;
 using support::counting_upstream;
 using tidepool::pool_resource;
 
-// Blocks of every kind in every state: in use, idle here, and idle in the part of a thread that is asleep and of one
-// that has exited. Leaves the ones in use in `held`.
+// Makes blocks of every kind in every state: in use, idle in this thread's local, and idle in the locals of a sleeping
+// and of an exited thread. Those in use are left in `held`.
 void make_a_mess(pool_resource& pool, support::worker& sleeper, held_blocks& held) {
     const auto churn = [&pool] {
         held_blocks mine;
@@ -72,7 +72,7 @@ TEST_CASE("the destructor returns every block, even those in use") {
 TEST_CASE("containers need not be destroyed before release") {
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
-    // Storage of the pool's own, never destroyed: release() is their end.
+    // These containers lie in memory of the pool and are never destroyed; release() ends them.
     auto* words =
         ::new (pool.allocate(sizeof(std::pmr::vector<std::pmr::string>))) std::pmr::vector<std::pmr::string>(&pool);
     for (int i = 0; i < 1000; ++i) words->emplace_back(static_cast<std::size_t>(i), 'x');

@@ -1,4 +1,4 @@
-// Decay as the program sees it: what a tick takes, what it leaves, who notices that one is due, and trim.
+// Decay as the program sees it: what a tick returns, what it keeps, who notices that one is due, and trim.
 #include <tidepool/tick.hpp>
 
 #include <doctest/doctest.h>
@@ -28,7 +28,7 @@ using support::counting_upstream;
 using tidepool::block_source;
 using tidepool::pool_resource;
 
-// Leaves `count` blocks of `bytes` bytes idle in the calling thread's part.
+// Leaves `count` blocks of `bytes` bytes idle in the calling thread's local.
 void stock(std::pmr::memory_resource& pool, int count, std::size_t bytes) {
     held_blocks held;
     for (int i = 0; i < count; ++i) held.take(pool, bytes);
@@ -40,7 +40,7 @@ TEST_CASE("idle stock survives one tick and is upstream after two") {
     for (const auto source : {block_source::spans, block_source::direct}) {
         counting_upstream upstream;
         tidepool::pool_options roomy = hand_ticked(source);
-        roomy.local_bytes_max = std::size_t{64} << 20U;  // nothing is spilled
+        roomy.local_bytes_max = std::size_t{64} << 20U;  // so that nothing is spilled
         pool_resource pool(roomy, upstream);
         for (const std::size_t bytes : {16U, 64U, 1000U, 32'768U}) stock(pool, 300, bytes);
         const auto before = upstream.counted();
@@ -120,7 +120,7 @@ TEST_CASE("allocation alone ticks the pool itself and pools that nobody touches"
     stock(pool, 3000, 1024);
     const std::uint64_t stocked = upstream.counted().bytes_peak;
     REQUIRE(stocked >= 3000 * 1024);
-    // It takes milliseconds; the minute is for a machine that has other things to do.
+    // This takes milliseconds; the minute allows for a busy machine.
     const auto patience = std::chrono::steady_clock::now() + 1min;
     while (upstream.counted().bytes_live() > stocked / 10 || untouched_upstream.counted().bytes_live() > 0) {
         stock(pool, 1000, 64);

@@ -1,5 +1,5 @@
-// Pools that come and go under threads that stay, and the reverse: what a thread remembers of a pool does not outlive
-// the pool.
+// Short-lived pools used by long-lived threads, and the reverse: what a thread keeps for a pool does not outlive the
+// pool.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -35,7 +35,7 @@ tidepool::pool_options of(tidepool::block_source source) {
     return options;
 }
 
-// Some work whose blocks all go back; what is cached stays in the thread's part of the pool.
+// Allocates and frees; the cached blocks stay in the thread's local.
 void use(tidepool::pool_resource& pool, support::stamps& stamps, std::size_t me, std::size_t of_each) {
     for (const std::size_t bytes : sizes) {
         std::vector<void*> taken;
@@ -61,11 +61,11 @@ TEST_CASE("a thread finds no state of an earlier pool in a new one") {
     for (std::size_t generation = 0; generation < generations; ++generation) {
         CAPTURE(generation);
         support::counting_upstream books;
-        // Each at the address of the one before it, and mostly with its index.
+        // Each pool has the address of the one before it, and mostly its index.
         alignas(tidepool::pool_resource) static std::byte place[sizeof(tidepool::pool_resource)];
         auto* pool = ::new (place) tidepool::pool_resource(of(both_sources[generation % 2]), books);
         for (std::size_t i = 0; i < crew.size(); ++i)
-            if (random() % 4 != 0)  // some know the pool before this one and not this one
+            if (random() % 4 != 0)  // some threads used the pool before this one but not this one
                 crew[i].start([&, i, count = random() % 50] { use(*pool, stamps, i, count); });
         for (support::worker& each : crew) each.wait();
         CHECK(pool->stats().blocks_in_use == 0);
@@ -109,10 +109,10 @@ TEST_CASE("a pool may be destroyed while the threads that used it exit") {
         for (std::size_t i = 0; i < threads.size(); ++i)
             threads[i] = std::thread([&, i] {
                 use(*pool, stamps, i, 3);
-                done.fetch_add(1, std::memory_order_release);  // the last this thread has to do with the pool
+                done.fetch_add(1, std::memory_order_release);  // the thread does not use the pool after this
             });
         while (done.load(std::memory_order_acquire) < 3) std::this_thread::yield();
-        pool.reset();  // the threads are on their way out
+        pool.reset();  // the threads are exiting
         CHECK(books.balanced());
         for (std::thread& each : threads) each.join();
         CHECK(stamps.violations() == 0);
@@ -143,7 +143,7 @@ TEST_CASE("pools are constructed and destroyed while others are in use") {
 }
 
 TEST_CASE("four threads use three hundred pools at once") {
-    // More than there are direct places for pools in a thread's slot.
+    // More than direct_pools, the pin slots of a thread.
     constexpr std::size_t pools = 300;
     struct one {
         support::counting_upstream books;
@@ -166,7 +166,7 @@ TEST_CASE("four threads use three hundred pools at once") {
         for (support::worker& each : crew) each.wait();
     };
     use_all();
-    // A third ends, in any order; new ones take their places and find nothing left of them.
+    // A third is destroyed, in any order; new pools take their indices and find no state of them.
     support::rng random = support::make_rng(pools);
     std::vector<std::size_t> order(pools);
     for (std::size_t i = 0; i < pools; ++i) order[i] = i;

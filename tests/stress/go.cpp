@@ -1,5 +1,5 @@
-// Go's own tests of sync.Pool (sync/pool_test.go), restated for object_pool and for block_pool. Its stress test is in
-// owners.cpp, those of its queues in tests/unit.
+// Go's own tests of sync.Pool (sync/pool_test.go), carried over to object_pool and block_pool. Its stress test is in
+// owners.cpp, the tests of its queues are in tests/unit.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How many objects of a test were made and how many have ended.
+// How many objects of a test were constructed and how many destroyed.
 struct lives {
     std::atomic<std::size_t> born{0};
     std::atomic<std::size_t> died{0};
@@ -44,7 +44,7 @@ struct object_factory {
 
 using objects = tidepool::object_pool<object, object_factory>;
 
-// Ticks by hand only.
+// Explicit ticks only.
 tidepool::object_pool_options object_options(std::size_t magazine_capacity) {
     tidepool::object_pool_options options;
     options.magazine_capacity = magazine_capacity;
@@ -52,7 +52,7 @@ tidepool::object_pool_options object_options(std::size_t magazine_capacity) {
     return options;
 }
 
-// Magazines of one block, so that the pool asks for exactly what the test takes, and ticks by hand only.
+// Magazines of one block, so that the pool requests exactly what the test allocates, and explicit ticks only.
 tidepool::pool_options one_at_a_time(tidepool::block_source source) {
     tidepool::pool_options options;
     options.max_blocks_per_chunk = 1;
@@ -77,7 +77,7 @@ void get_and_put(objects& pool, std::size_t count) {
     for (object* each : get_many(pool, count)) pool.put(each);
 }
 
-// What the pool gives without calling its factory, at most `most`.
+// Takes idle objects without calling the factory, at most `most`.
 std::vector<object*> get_idle(objects& pool, std::size_t most) {
     std::vector<object*> got;
     while (got.size() < most)
@@ -100,7 +100,7 @@ void allocate_and_free(tidepool::block_pool& pool, std::size_t count) {
 
 constexpr std::size_t hundred = 100;
 
-// Who has the stock when the tick comes.
+// The thread that holds the stock at the tick.
 enum class whose { running, sleeping, exited };
 
 template <class Task>
@@ -184,7 +184,7 @@ TEST_CASE("a hundred objects survive one tick, and none survives two") {
             CHECK(pool.try_get() == nullptr);
             pool.tick();
             CHECK(counts.died == hundred);
-            // Its part is in order when the thread comes back to it.
+            // The thread can use its local again.
             on_thread(stock, sleeper, [&] { get_and_put(pool, hundred); });
             CHECK(counts.born == 2 * hundred);
             CHECK(counts.died == hundred);

@@ -1,5 +1,5 @@
-// Go's TestPoolStress for every face: ten threads, a million operations each, an owner's stamp in everything that is
-// taken. Nothing is ever held by two.
+// Go's TestPoolStress for every face: ten threads with a million operations each put an owner's stamp into everything
+// that they take. Nothing ever has two owners.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -32,7 +32,7 @@ TEST_CASE("no object ever has two owners among ten threads") {
     std::atomic<std::size_t> alive{0}, held_twice{0};
     const auto factory = [&alive] { return object(alive); };
     {
-        // Magazines of one, as Go's, and of some.
+        // Magazines of one object, as in Go, and larger ones.
         for (const std::size_t capacity : {std::size_t{1}, std::size_t{8}}) {
             tidepool::object_pool_options options;
             options.magazine_capacity = capacity;

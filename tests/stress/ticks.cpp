@@ -1,5 +1,5 @@
-// Decay under load and at rest: ticks, trims and snapshots come at any time, lose nothing, and what is idle for two
-// ticks is with the upstream, whichever thread it lay with.
+// Decay under load and at rest: ticks, trims and snapshots may come at any time and lose no block, and stock that is
+// idle for two ticks is returned to the upstream, whichever thread held it.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -35,7 +35,7 @@ tidepool::pool_options ticks_by_hand(tidepool::block_source source) {
 
 constexpr std::array<std::size_t, 10> sizes{16, 32, 80, 160, 320, 640, 1280, 2560, 5120, 20'000};
 
-// Takes `of_each` blocks of each size and frees them: what is left is the thread's stock.
+// Allocates and frees `of_each` blocks of each size, which leaves the thread a stock.
 void leave_stock(tidepool::pool_resource& pool, std::size_t of_each) {
     std::vector<void*> taken;
     for (const std::size_t bytes : sizes)
@@ -139,7 +139,7 @@ TEST_CASE("five hundred sleeping threads keep no stock") {
             std::vector<std::unique_ptr<support::worker>> asleep;
             for (std::size_t i = 0; i < threads; ++i) asleep.push_back(std::make_unique<support::worker>());
             for (int round = 0; round < 2; ++round) {
-                // All at once, so that each has to get its own; none wakes up for the ticks.
+                // All at once, so that each needs its own blocks; none wakes up for the ticks.
                 for (const auto& each : asleep) each->start([&] { leave_stock(pool, 3); });
                 for (const auto& each : asleep) each->wait();
                 CHECK(pool.stats().locals == threads);
@@ -185,7 +185,7 @@ TEST_CASE("a busy thread loses the stock that it does not use") {
                 pool.deallocate(small, 64, 8);
                 leave_stock(pool, 50);
                 stocked = true;
-                // From here on one size only; most rounds are private hits and never see the slow path.
+                // From here on one size only; most rounds are private hits and never take the slow path.
                 while (!over) pool.deallocate(pool.allocate(64, 8), 64, 8);
             });
             while (!stocked) std::this_thread::yield();
@@ -204,7 +204,7 @@ TEST_CASE("a busy thread loses the stock that it does not use") {
 }
 
 TEST_CASE("idle threads can go on after release() by another thread") {
-    // Without spans release() gives back what is idle, so each phase frees all of its own there.
+    // Without spans release() returns idle blocks only, so each phase frees all of its blocks then.
     for (const auto source : both_sources) {
         support::counting_upstream books;
         {
@@ -224,7 +224,7 @@ TEST_CASE("idle threads can go on after release() by another thread") {
                             const bool forgotten = source == tidepool::block_source::spans && random() % 4 == 0;
                             if (!forgotten) pool.deallocate(block, bytes, 8);
                         }
-                        static_cast<void>(pool.allocate(100'000, 8));  // a large one: release() finds it in any case
+                        static_cast<void>(pool.allocate(100'000, 8));  // release() returns large blocks in any case
                     });
                 for (support::worker& each : crew) each.wait();
                 if (phase % 3 == 1) pool.tick();
@@ -259,7 +259,7 @@ TEST_CASE("allocation alone ticks every pool") {
             for (void* each : taken) busy.deallocate(each, 64, 8);
         }
         CHECK(idle_books.counted().bytes_live() == 0);
-        // What slept in the busy pool has left, too: its one size with its two magazines and chain is all there is.
+        // The sleeper's stock in the busy pool was returned, too; only the one size that is in use is left.
         CHECK(busy.stats().ticks >= 2);
     }
     CHECK(idle_books.balanced());

@@ -1,4 +1,4 @@
-// src: address_table.hpp
+// src: base/address_table.hpp
 #include "base/address_table.hpp"
 
 #include <doctest/doctest.h>
@@ -37,7 +37,7 @@ using tidepool::detail::address_table;
 using tidepool::detail::lock_rank;
 
 namespace {
-// Addresses as allocators give them: near each other, multiples of 16.
+// Addresses like those of allocators: near each other, multiples of 16.
 const void* address(std::uint64_t i) { return reinterpret_cast<const void*>(0x7000'0000'0000 + 16 * i); }
 }  // namespace
 
@@ -57,7 +57,7 @@ TEST_CASE("an address_table behaves like std::map") {
     support::rng random = support::make_rng();
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < support::scaled(500'000); ++i) {
-        // Few addresses and many erasures, so that chains of neighbours form and gaps are closed, round the end too.
+        // Few addresses and many erasures, so that runs of neighbours form and gaps are closed, also across the end.
         const void* p = address(random() % (i % 50'000 < 25'000 ? 200 : 5000));
         switch (random() % 5) {
             case 0:

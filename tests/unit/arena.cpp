@@ -65,7 +65,7 @@ TEST_CASE("arena memory is zeroed, aligned and distinct, also between threads") 
             piece& p = pieces[me * each + i];
             p = {static_cast<std::byte*>(a.allocate(bytes, alignment)), bytes};
             if (reinterpret_cast<std::uintptr_t>(p.at) % alignment != 0) ++crooked;
-            if (!all_zero(p)) ++dirty;  // also sees what overlaps with a piece written before
+            if (!all_zero(p)) ++dirty;  // also detects an overlap with a piece written before
             std::memset(p.at, 0xEE, bytes);
         }
     });

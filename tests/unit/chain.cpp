@@ -1,4 +1,4 @@
-// src: chain.hpp
+// src: cache/chain.hpp
 #include "cache/chain.hpp"
 
 #include <doctest/doctest.h>
@@ -95,7 +95,7 @@ TEST_CASE("a chain that is filled and emptied repeatedly allocates only once") {
 }
 
 TEST_CASE("a full ring is not dropped while it still holds values") {
-    // Many young chains, because only small rings can fill up between a thief's two looks: see chain::pop_tail().
+    // Many young chains, because only small rings can fill up between a thief's two reads: see chain::pop_tail().
     constexpr std::size_t rounds = support::scaled(200'000), thieves = 3, values = 60;
     std::vector<std::atomic<std::uint8_t>> seen(rounds * values);
     arena rings;
@@ -125,7 +125,7 @@ TEST_CASE("a full ring is not dropped while it still holds values") {
 TEST_CASE("an owner and nine thieves of a chain pop each of two million values once") {
     constexpr std::size_t values = support::scaled(2'000'000), thieves = 9;
     struct cell {
-        std::uint64_t written = 0;  // plain: published by the push, so a race here is the chain's
+        std::uint64_t written = 0;  // plain: published by the push, so a data race here is a bug of the chain
         std::atomic<std::uint32_t> seen{0};
     };
     std::vector<cell> cells(values);
@@ -167,7 +167,7 @@ TEST_CASE("an owner and nine thieves of a chain pop each of two million values o
                         see(each);
                         ++popped;
                     }
-                // Now and then the owner takes many, so that it goes back to older rings while thieves drop them.
+                // Sometimes the owner pops many, so that it returns to older rings while thieves drop them.
                 for (std::size_t n = random() % 64 == 0 ? random() % 40 : i % 10 == 0; n > 0; --n)
                     if (cell* each = c.pop_head()) {
                         see(each);

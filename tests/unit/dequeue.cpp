@@ -1,4 +1,4 @@
-// src: dequeue.hpp
+// src: cache/dequeue.hpp
 #include "cache/dequeue.hpp"
 
 #include <doctest/doctest.h>
@@ -19,7 +19,7 @@ using tidepool::detail::pushed;
 
 namespace {
 
-// Both ends count across 2^32 soon.
+// Both ends will soon count past 2^32.
 constexpr std::uint32_t nearly_wrapped = static_cast<std::uint32_t>(-500);
 
 template <std::uint32_t Size>
@@ -65,7 +65,7 @@ TEST_CASE("push to a slot that a thief has claimed but not cleared reports busy,
     ring<4> r(0);
     for (int& each : v) CHECK(r.values.push_head(&each) == pushed::yes);
     CHECK(r.values.pop_tail() == &v[0]);
-    r.slots[0].store(&v[0]);  // as if the thief had not come to its last line
+    r.slots[0].store(&v[0]);  // as if the thief had not reached its last line
     CHECK(r.values.push_head(&v[0]) == pushed::busy);
     CHECK(r.values.push_head(&v[0]) == pushed::busy);
     r.slots[0].store(nullptr);
@@ -89,7 +89,7 @@ TEST_CASE("both ends keep counting past 2^32") {
 TEST_CASE("an owner and nine thieves of a dequeue pop each of two million values once") {
     constexpr std::size_t values = support::scaled(2'000'000), thieves = 9;
     struct cell {
-        std::uint64_t written = 0;  // plain: published by the push, so a race here is the dequeue's
+        std::uint64_t written = 0;  // plain: published by the push, so a data race here is a bug of the dequeue
         std::atomic<std::uint32_t> seen{0};
     };
     std::vector<cell> cells(values);

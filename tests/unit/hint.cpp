@@ -1,4 +1,4 @@
-// src: hint.hpp
+// src: cache/hint.hpp
 #include "cache/hint.hpp"
 
 #include <doctest/doctest.h>
@@ -46,8 +46,8 @@ TEST_CASE("lower() clears the bit first and then looks once more for stock") {
 }
 
 TEST_CASE("concurrent raise() and lower() never leave stock without its bit") {
-    // Two owners that share a bit, and two thieves. In each round the last push races with the thieves' lowering of the
-    // bit; when all is still, stock without a bit would never be found again.
+    // Two owners that share a bit, and two thieves. In each round the last push races with thieves that lower the bit.
+    // After the round, stock without its bit would never be found again.
     constexpr std::size_t owners = 2, thieves = 2, rounds = support::scaled(30'000);
     struct ring {
         std::array<std::atomic<int*>, 64> slots{};

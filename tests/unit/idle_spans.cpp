@@ -89,12 +89,12 @@ TEST_CASE("spans unused for a whole tick are returned, the oldest first") {
     const auto held = k.take(10);
     k.keep(held);
     k.tick();
-    CHECK(k.idle.bytes() == 10 * small);  // they came after the tick before
+    CHECK(k.idle.bytes() == 10 * small);  // they were kept after the previous tick
     const auto used = k.take(4);
     k.keep(used);
     k.tick();
     CHECK(k.idle.bytes() == 4 * small);
-    CHECK(k.take(4) == std::vector<void*>(held.begin() + 6, held.end()));  // put back newest first
+    CHECK(k.take(4) == std::vector<void*>(held.begin() + 6, held.end()));  // the newest first
     k.keep(used);
     k.tick();
     k.tick();

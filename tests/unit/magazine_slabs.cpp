@@ -1,4 +1,4 @@
-// src: magazine_slabs.hpp
+// src: cache/magazine_slabs.hpp
 #include "cache/magazine_slabs.hpp"
 
 #include <doctest/doctest.h>
@@ -14,7 +14,7 @@ namespace detail = tidepool::detail;
 
 namespace {
 
-// Magazines of two classes by turns: about 17 KiB of eight.
+// Magazines of two classes in turn; eight of them take about 17 KiB.
 std::vector<detail::magazine*> made(detail::magazine_slabs& slabs, std::size_t count) {
     std::vector<detail::magazine*> all;
     for (std::size_t i = 0; i < count; ++i) {
@@ -27,7 +27,7 @@ std::vector<detail::magazine*> made(detail::magazine_slabs& slabs, std::size_t c
     return all;
 }
 
-// Gives these back; those that stay.
+// Returns these magazines and reports which remain mapped.
 std::set<detail::magazine*> kept(detail::magazine_slabs& slabs, const std::vector<detail::magazine*>& idle) {
     detail::magazine_list list;
     for (detail::magazine* m : idle) list.push(m);
@@ -65,7 +65,7 @@ TEST_CASE("a slab stays mapped until its last magazine is idle") {
     const std::set<detail::magazine*> stay = kept(slabs, all);
     CHECK(slabs.bytes() == 128 << 10);
     CHECK(in_use->blocks()[255] == in_use);
-    CHECK(stay.count(all[0]) == 1);  // its neighbour
+    CHECK(stay.count(all[0]) == 1);  // it shares the slab
     std::vector<detail::magazine*> rest(stay.begin(), stay.end());
     rest.push_back(in_use);
     CHECK(kept(slabs, rest).size() < rest.size());

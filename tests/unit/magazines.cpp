@@ -1,4 +1,4 @@
-// src: magazines.hpp
+// src: cache/magazines.hpp
 #include "cache/magazines.hpp"
 
 #include <doctest/doctest.h>
@@ -62,7 +62,7 @@ TEST_CASE("a shared list neither loses nor duplicates a magazine between threads
         for (std::size_t i = 0; i < rounds; ++i) {
             detail::magazine* m = list.pop();
             if (!m) continue;
-            // Plain: whoever popped it has it alone, and the lock orders one holder after the other.
+            // Plain: a popped magazine has one holder, and the lock orders the holders.
             if (!m->empty()) ++held_twice;
             m->set_count(1);
             m->set_count(0);
@@ -87,7 +87,8 @@ TEST_CASE("the stock returns empty magazines of the requested capacity") {
         CHECK(m->empty());
         CHECK(m->capacity() == 256);
         CHECK(m->size_class() == 5);
-        for (std::uint32_t k = 0; k < m->capacity(); ++k) m->blocks()[k] = m;  // asan and the neighbours would notice
+        for (std::uint32_t k = 0; k < m->capacity(); ++k)
+            m->blocks()[k] = m;  // the address sanitizer or a neighbour would notice an overrun
         got.push_back(m);
     }
     CHECK(std::set<detail::magazine*>(got.begin(), got.end()).size() == got.size());

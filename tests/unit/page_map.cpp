@@ -1,4 +1,4 @@
-// src: page_map.hpp
+// src: source/page_map.hpp
 #include "source/page_map.hpp"
 
 #include <doctest/doctest.h>
@@ -19,7 +19,7 @@ namespace page_map = tidepool::detail::page_map;
 
 namespace {
 
-// Address space that is ours alone, so that no pool's span can be in it. The map never looks at the memory itself.
+// Reserved address space, so that no pool's span can be in it. The map never reads the memory itself.
 class ground {
 public:
     explicit ground(std::size_t pages) : bytes_(pages * page_map::page) {
@@ -66,7 +66,7 @@ TEST_CASE("every byte of a range leads to its span, and no other byte does") {
 }
 
 TEST_CASE("a range may cross from one leaf of the map into the next") {
-    // A leaf covers 4 GiB. Nothing is mapped there: the map does not look.
+    // A leaf covers 4 GiB. Nothing is mapped there, since the map does not read it.
     detail::span s{};
     const std::uintptr_t border = std::uintptr_t{0x2345} << 32;
     REQUIRE(page_map::set(at(border - 2 * page_map::page), 4 * page_map::page, &s, 7));

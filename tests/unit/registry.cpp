@@ -1,4 +1,4 @@
-// src: registry.hpp
+// src: clock/registry.hpp
 #include "clock/registry.hpp"
 
 #include <doctest/doctest.h>
@@ -40,7 +40,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// The times here lie before the process began: its own pools, if any, are not due then and are not disturbed.
+// The times here lie before the start of the process, so its own pools, if any, are not due and stay undisturbed.
 using nanos = std::chrono::nanoseconds;
 
 struct guest final : detail::registrant {
@@ -66,7 +66,7 @@ struct guest final : detail::registrant {
     void thread_exits(detail::thread_slot&) noexcept override { ++exits; }
 };
 
-// In the registry for as long as it lives.
+// In the registry for its lifetime.
 struct member {
     guest who;
     std::uint32_t index;
@@ -107,7 +107,7 @@ TEST_CASE("a pool beyond direct_pools gets no_index and still ticks") {
     CHECK(all.back()->index == detail::no_index);
     registry::tick_all();
     for (const auto& each : all) CHECK(each->who.ticks == 1);
-    // A place that becomes free is given to the next who comes.
+    // The next pool gets a freed index.
     const std::uint32_t freed = all.front()->index;
     all.front().reset();
     CHECK(member().index == freed);
@@ -133,7 +133,7 @@ TEST_CASE("pools may join and leave during a tick; none is skipped or ticked twi
     CHECK(a.who.ticks == 1);
     CHECK(b.who.ticks == 1);
     CHECK(!gone);
-    // Joined during the round: reached by this one at most, by the next in any case.
+    // Pools that joined during the round are ticked by this round at most, and by the next in any case.
     CHECK(late->who.ticks <= 1);
     const std::size_t before = late->who.ticks;
     registry::tick_all();
@@ -149,11 +149,11 @@ TEST_CASE("only due pools are ticked, and none is asked before the first is due"
     CHECK(never.who.ticks == 0);
     const std::size_t asked = later.who.asked;
     registry::tick_due(99ns);
-    CHECK(later.who.asked == asked);  // one comparison, nobody is visited
+    CHECK(later.who.asked == asked);  // one comparison, no pool is asked
     registry::tick_due(100ns);
     CHECK(later.who.ticks == 1);
     CHECK(never.who.ticks == 0);
-    member newcomer(101ns);  // who joins is looked at in time, too
+    member newcomer(101ns);  // a pool that joins is ticked in time, too
     registry::tick_due(101ns);
     CHECK(newcomer.who.ticks == 1);
 }
@@ -168,7 +168,7 @@ TEST_CASE("a heartbeat_safe check ticks such pools only; the others stay due") {
     CHECK(heartbeat_safe.who.ticks == 1);
     CHECK(other.who.ticks == 1);
     CHECK_FALSE(registry::tick_due(5ns));
-    member late(6ns, true);  // whoever joins is looked at in time
+    member late(6ns, true);  // a pool that joins is ticked in time
     CHECK(registry::tick_due(7ns, registry::which::heartbeat_safe));
     CHECK(late.who.ticks == 1);
 }

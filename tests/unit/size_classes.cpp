@@ -25,7 +25,7 @@ TEST_CASE("table and formula both yield the smallest class that fits a request")
     for (std::size_t bytes = 0; bytes <= detail::pooled_bytes_max; ++bytes) {
         if (bytes > detail::size_class_bytes(expected)) ++expected;
         CAPTURE(bytes);
-        // Plain comparisons first: a CHECK for each of 32 K sizes takes its time.
+        // Plain comparisons first, since a CHECK for each of 32 K sizes takes long.
         if (detail::size_class_of(bytes, 1) != expected || detail::size_class_of(bytes, 16) != expected ||
             detail::size_class_computed(bytes) != expected) {
             CHECK(detail::size_class_of(bytes, 1) == expected);

@@ -1,4 +1,4 @@
-// src: spans.hpp
+// src: source/spans.hpp
 #include "source/spans.hpp"
 
 #include <doctest/doctest.h>
@@ -29,7 +29,7 @@ namespace {
 
 constexpr detail::block_sizes all_sizes{.count = detail::size_class_count};
 
-// Spans over an upstream with books.
+// Spans over a counting upstream.
 struct kit {
     support::counting_upstream books;
     detail::arena records;
@@ -48,7 +48,7 @@ struct kit {
     }
 };
 
-// Writes all over a block that is out.
+// Writes to all bytes of a block in use.
 void use(void* block, std::size_t bytes, int value) {
     detail::unpoison(block, bytes);
     std::memset(block, value, bytes);
@@ -130,7 +130,7 @@ TEST_CASE("free blocks are allocated before another span is requested") {
     const std::size_t in_span = detail::span_shape::of(64).blocks;
     std::vector<void*> blocks = k.get(c, 3 * in_span);
     CHECK(k.books.counted().blocks_live == 3);
-    // Every second block of all three comes home: half of each span is free.
+    // Every second block of all three spans is freed.
     std::vector<void*> half, kept;
     for (std::size_t i = 0; i < blocks.size(); ++i) (i % 2 ? half : kept).push_back(blocks[i]);
     k.put(c, half);
@@ -228,7 +228,7 @@ TEST_CASE("no block of any class ever has two owners among threads") {
             if (held.size() > 12 || (!held.empty() && random() % 2)) {
                 give_back(random() % held.size());
             } else {
-                // Few classes, so that threads meet; small ones and large ones.
+                // Few classes, small and large, so that threads contend.
                 const auto c = static_cast<std::uint32_t>(random() % 4 * 23);
                 batch b{c, k.get(c, 1 + random() % (c > 60 ? 10 : 200))};
                 for (void* each : b.blocks) {

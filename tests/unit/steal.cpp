@@ -1,4 +1,4 @@
-// src: steal.hpp
+// src: cache/steal.hpp
 #include "cache/steal.hpp"
 
 #include <doctest/doctest.h>
@@ -24,7 +24,7 @@ struct locals {
         where.raise(n);
     }
     detail::magazine* steal(std::uint32_t start, std::uint32_t count) { return steal(start, count, count); }
-    // With `first` locals at the first look and `later` at the next ones.
+    // With `first` locals at the first count and `later` at the next ones.
     detail::magazine* steal(std::uint32_t start, std::uint32_t first, std::uint32_t later) {
         asked.clear();
         std::uint32_t count = first;
@@ -56,7 +56,7 @@ TEST_CASE("a thief begins at its start and wraps around") {
     CHECK(all.steal(6, 10));
     CHECK(all.asked == std::vector<std::uint32_t>{9});
     CHECK(all.steal(6, 10));
-    CHECK(all.asked == std::vector<std::uint32_t>{9, 1});  // 9 was found empty, 1 comes after the turn
+    CHECK(all.asked == std::vector<std::uint32_t>{9, 1});  // 9 was empty; 1 comes after the wrap
     CHECK(all.steal(0, 10) == nullptr);
 }
 
@@ -93,7 +93,7 @@ TEST_CASE("all stock is found from any start, for any number of locals") {
             locals all;
             int there = 0;
             for (std::uint32_t n = 0; n < count; n += 7, there += 2) all.put(n, 2);
-            // What stops a thief is the bound on its probes; bits it has found fruitless stay lowered, so it gets on.
+            // A thief stops at its limit of probes; bits of empty locals stay lowered, so it makes progress.
             int found = 0;
             for (int tries = 0; tries < 4 * there + 100; ++tries)
                 if (all.steal(start, count)) ++found;
@@ -112,7 +112,7 @@ TEST_CASE("a thief asks a bounded number of locals") {
 }
 
 TEST_CASE("the bit of a local that joined during a search is kept") {
-    // The thief has counted 3 locals; local 3 joined and put something, and so did local 64, which shares bit 0.
+    // The thief has counted 3 locals. Then local 3 joined and pushed stock, or local 64, which shares bit 0.
     for (const std::uint32_t newcomer : {3U, 64U}) {
         locals all;
         all.put(newcomer);

@@ -23,7 +23,7 @@ namespace thread_slots = tidepool::detail::thread_slots;
 
 TEST_CASE("a thread keeps its slot and finds it again") {
     std::thread([] {
-        CHECK_FALSE(detail::this_thread->usable);  // before its first use: a stand-in
+        CHECK_FALSE(detail::this_thread->usable);  // a stand-in before the first use
         detail::thread_slot* mine = thread_slots::mine();
         CHECK(mine);
         CHECK((mine && mine->usable));
@@ -43,7 +43,7 @@ TEST_CASE("concurrent threads have distinct slots, numbered densely") {
     });
     const std::set<std::uint32_t> distinct(numbers.begin(), numbers.end());
     CHECK(distinct.size() == threads);
-    // Others of the process may hold a few: the main thread, and who else lives.
+    // Other threads of the process may hold a few slots, such as the main thread.
     CHECK(*distinct.rbegin() < std::max<std::size_t>(before, threads + 4));
     CHECK(thread_slots::count() == std::max(before, *distinct.rbegin() + 1));
 }
@@ -78,7 +78,7 @@ TEST_CASE("no slot ever has two threads") {
 }
 
 TEST_CASE("a destroyed pool is removed from every slot") {
-    constexpr std::uint32_t index = detail::direct_pools - 1;  // no pool of this program gets so far
+    constexpr std::uint32_t index = detail::direct_pools - 1;  // no pool of this program has this index
     detail::local_head somewhere;
     detail::thread_slot* mine = thread_slots::mine();
     REQUIRE(mine);
@@ -90,7 +90,8 @@ TEST_CASE("a destroyed pool is removed from every slot") {
 }
 
 TEST_CASE("an exiting thread that released its slot gets no other") {
-    static_cast<void>(thread_slots::mine());  // the slots' own key is made before ours, so its destructor runs first
+    static_cast<void>(
+        thread_slots::mine());  // makes the key of thread_slots before ours, so that its destructor runs first
     static std::atomic<int> seen{0};
     pthread_key_t key{};
     REQUIRE(pthread_key_create(&key, [](void*) { seen = thread_slots::mine() ? 1 : 2; }) == 0);

@@ -1,4 +1,4 @@
-// src: decay.hpp
+// src: clock/tick_deadline.hpp
 #include "clock/tick_deadline.hpp"
 
 #include <doctest/doctest.h>
@@ -81,7 +81,7 @@ TEST_CASE("of several threads that ask at once exactly one gets the tick") {
             if (!policy.claim(at)) continue;
             ++claimed;
             if (at < due) ++early;
-            // Whoever claims later got a later time or asked later: ticks are an interval apart in the times they got.
+            // A later claim had a later time or came later, so the times of the ticks are an interval apart.
             tick_deadline::time::rep before = last.load();
             while (before < at.count() && !last.compare_exchange_weak(before, at.count())) {
             }

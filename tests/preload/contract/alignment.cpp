@@ -15,7 +15,7 @@ std::vector<std::size_t> all_alignments() {
     return all;
 }
 
-// Every eighth of the edges, and those around the largest pooled size: all alignments times all edges takes too long.
+// Every eighth edge and those around the largest pooled size, since all alignments times all edges take too long.
 std::vector<std::size_t> some_sizes() {
     std::vector<std::size_t> some{0, 1, 15, 16, 17, pooled_bytes_max - 1, pooled_bytes_max, pooled_bytes_max + 1, mib};
     const auto edges = edge_sizes();
@@ -23,7 +23,7 @@ std::vector<std::size_t> some_sizes() {
     return some;
 }
 
-// Several at a time, so that an alignment by chance is unlikely.
+// Several blocks at a time, so that a chance alignment is unlikely.
 template <class Take>
 void check_alignments(Take take) {
     for (const std::size_t alignment : all_alignments())

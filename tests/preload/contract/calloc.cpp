@@ -1,4 +1,4 @@
-// calloc and reallocarray: products, and memory that is zero.
+// calloc and reallocarray: products of sizes, and zeroed memory.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,7 +10,7 @@ using namespace contract;
 
 namespace {
 
-// How many pages of the block are in memory.
+// Returns how many pages of the block are resident.
 std::size_t resident_pages(void* p, std::size_t bytes) {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(p) + page - 1) / page * page;
@@ -22,7 +22,7 @@ std::size_t resident_pages(void* p, std::size_t bytes) {
     return count;
 }
 
-// Factors whose product does not fit, and whose product fits and cannot be met.
+// Factors whose product overflows, and factors whose product is impossible to allocate.
 struct product {
     std::size_t count, bytes;
 };
@@ -83,7 +83,7 @@ TEST_CASE("calloc zeroes memory reused from another size") {
         }
 }
 
-// mimalloc 2.0.9 clears what it gives.
+// mimalloc 2.0.9 writes zeroes to the block.
 TEST_CASE("a large calloc touches no page" * doctest::skip(shim_is("mimalloc"))) {
     constexpr std::size_t bytes = 256 * mib;
     for (int round = 0; round < 3; ++round) {

@@ -80,7 +80,7 @@ TEST_CASE("malloc fails with ENOMEM for impossible sizes") {
 }
 
 TEST_CASE("a freed block is reused") {
-    // Were it not so, this would need 60 GiB.
+    // Without reuse this would need 60 GiB.
     for (int i = 0; i < 2000; ++i) {
         void* p = std::malloc(opaque<std::size_t>(30 * mib));
         REQUIRE(p);
@@ -97,7 +97,7 @@ TEST_CASE("a freed block is reused") {
 
 TEST_CASE("cfree does the same as free") {
     auto* cfree_ = by_name<void(void*)>("cfree");
-    CHECK((cfree_ || !shim_promises()));  // glibc has dropped it
+    CHECK((cfree_ || !shim_promises()));  // newer glibc no longer has it
     if (!cfree_ || !shim_promises()) return;
     for (const std::size_t bytes : edge_sizes()) cfree_(std::malloc(bytes));
     cfree_(nullptr);

@@ -1,4 +1,4 @@
-// operator new and delete in all their forms, and the C23 sized frees.
+// All forms of operator new and delete, and the sized frees of C23.
 #include <new>
 
 #include "contract.hpp"
@@ -7,7 +7,7 @@ using namespace contract;
 
 namespace {
 
-// Installs a new-handler for as long as it lives.
+// Installs a new-handler for its lifetime.
 class handler_for_now {
 public:
     explicit handler_for_now(std::new_handler handler) : before_(std::set_new_handler(handler)) {}
@@ -19,7 +19,7 @@ private:
     std::new_handler before_;
 };
 
-// Each form of new, by number, so that tests can go through all of them.
+// Each form of new, numbered, so that tests can loop over them.
 constexpr int forms = 8;
 bool is_nothrow(int form) { return form % 2 == 1; }
 bool is_aligned_form(int form) { return form >= 4; }
@@ -44,7 +44,7 @@ void* take(int form, std::size_t bytes, std::align_val_t alignment = std::align_
     }
 }
 
-// Each form of delete that fits the form of new: plain, sized, nothrow.
+// Each form of delete that matches the form of new: plain, sized, nothrow.
 constexpr int endings = 3;
 void give(int form, int ending, void* p, std::size_t bytes, std::align_val_t alignment = std::align_val_t{64}) {
     switch (form / 2 * 3 + ending) {
@@ -132,14 +132,14 @@ TEST_CASE("every form of delete ignores null") {
 }
 
 TEST_CASE("free accepts blocks of new, and delete accepts blocks of malloc") {
-    // As programs that mix libraries do, however wrong.
+    // Programs that mix libraries do this, although it is wrong.
     for (const std::size_t bytes : edge_sizes()) {
         std::free(opaque(::operator new(bytes)));
         ::operator delete(opaque(std::malloc(bytes)));
     }
 }
 
-// Throws, or is null where nothing may be thrown.
+// Checks that the form throws, or returns null if it is nothrow.
 void cannot_take(int form, std::size_t bytes) {
     bool thrown = false;
     try {

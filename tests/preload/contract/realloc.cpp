@@ -27,7 +27,7 @@ TEST_CASE("realloc to zero bytes frees, returns null and leaves errno unchanged"
         CHECK(q == nullptr);
         CHECK(error == untouched);
     }
-    // Were the blocks not freed, this would need 60 GiB.
+    // If the blocks were not freed, this would need 60 GiB.
     for (int i = 0; i < 2000; ++i) {
         void* p = std::malloc(opaque(30 * mib));
         REQUIRE(p);
