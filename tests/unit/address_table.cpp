@@ -113,7 +113,7 @@ TEST_CASE("threads find the entries that they set") {
     CHECK(wrong == 0);
 }
 
-TEST_CASE("check() finds a key that no search finds, however few slots a call looks at") {
+TEST_CASE("check() finds an unreachable key, even with few slots checked per call") {
     address_table<int> table{lock_rank::large_blocks};
     table.check();
     for (std::uint64_t i = 0; i < 300; ++i) REQUIRE(table.set(address(i), 1));

@@ -126,7 +126,7 @@ TEST_CASE("make() returns a constructed object with extra room behind it") {
     CHECK(reinterpret_cast<std::byte*>(next) >= behind + 100);
 }
 
-TEST_CASE("check() finds an arena that has used more than it has") {
+TEST_CASE("check() finds an arena that has used more than it has mapped") {
     arena a;
     a.check();
     REQUIRE(a.allocate(100, 8));

@@ -144,7 +144,7 @@ TEST_CASE("an owner and nine thieves of a dequeue pop each of two million values
     for (const auto& slot : slots) CHECK(slot.load() == nullptr);
 }
 
-TEST_CASE("check() finds a slot that is empty within the ends, and one in use beyond them") {
+TEST_CASE("check() finds an empty slot between the ends, and a used one beyond them") {
     std::array<int, 4> v{};
     ring<4> r(nearly_wrapped);
     for (int i = 0; i < 3; ++i) REQUIRE(r.values.push_head(&v[0]) == pushed::yes);
@@ -159,7 +159,7 @@ TEST_CASE("check() finds a slot that is empty within the ends, and one in use be
     CHECK(support::died([&] { r.values.check(true); }).said("slot 2 of a dequeue of 2 values is in use"));
 }
 
-TEST_CASE("check() of a dequeue does not take what thieves do meanwhile for an error") {
+TEST_CASE("check() of a dequeue accepts what thieves do meanwhile") {
     constexpr std::size_t rounds = support::scaled(200'000);
     int value = 0;
     ring<8> r(nearly_wrapped);

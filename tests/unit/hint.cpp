@@ -82,7 +82,7 @@ TEST_CASE("concurrent raise() and lower() never leave stock without its bit") {
     CHECK(lost == 0);
 }
 
-TEST_CASE("check() finds a local with stock that no hint shows") {
+TEST_CASE("check() finds a local with stock but without its bit") {
     hint h;
     h.check(3, false);
     h.raise(3);

@@ -144,7 +144,7 @@ TEST_CASE("no more bytes are kept than the limit allows") {
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("check() finds idle spans that are not counted, expired or linked as they are") {
+TEST_CASE("check() finds idle spans with a wrong count, expiry or link") {
     kit k;
     k.idle.check();
     k.keep(k.take(5));

@@ -72,7 +72,7 @@ TEST_CASE("a slab stays mapped until its last magazine is idle") {
     CHECK(slabs.bytes() == 64 << 10);
 }
 
-TEST_CASE("check() finds magazines that do not fill what is used of their slab") {
+TEST_CASE("check() finds magazines that do not add up to the used part of their slab") {
     detail::magazine_slabs slabs;
     slabs.check();
     const auto all = made(slabs, 100);

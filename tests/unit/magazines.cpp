@@ -114,7 +114,7 @@ TEST_CASE("magazines that circulate between two threads are made once") {
     CHECK(slabs.bytes() == early);
 }
 
-TEST_CASE("check() finds what does not belong into the stock") {
+TEST_CASE("check() finds a magazine that does not belong in the stock") {
     detail::magazine_slabs slabs;
     detail::magazine_stock stock;
     stock.set_up(3, 16);
@@ -128,7 +128,7 @@ TEST_CASE("check() finds what does not belong into the stock") {
     CHECK(put(slabs.make(3, 32)).said("has a magazine of class 3 with 0 of 32 blocks"));
 }
 
-TEST_CASE("check() finds a list of magazines that seems empty and is not") {
+TEST_CASE("check() finds a list of magazines that only seems empty") {
     detail::shared_magazine_list list(detail::lock_rank::outgoing);
     const auto nothing = [](const detail::magazine&) {};
     list.check(nothing);

@@ -124,7 +124,7 @@ TEST_CASE("threads that create the same leaf at once agree on one") {
     CHECK(lost == 0);
 }
 
-TEST_CASE("check() finds a line of the digest with another class than the map has") {
+TEST_CASE("check() finds a digest entry whose class differs from the map") {
     const ground land(1);
     detail::span s{};
     REQUIRE(page_map::set(land.page(0), page_map::page, &s, 7));

@@ -272,7 +272,7 @@ TEST_CASE("pools join and leave while others tick and threads exit") {
     CHECK(steady.who.ticks == ticks);
 }
 
-TEST_CASE("check() finds a list of pools that is not linked as they joined") {
+TEST_CASE("check() finds a list of pools that is not in the order of joining") {
     member a, b, c;
     registry::check();
     using peer = detail::test_peer<detail::registrant>;
@@ -280,7 +280,7 @@ TEST_CASE("check() finds a list of pools that is not linked as they joined") {
     CHECK(support::died([&] { peer::rejuvenate(b.who), registry::check(); }).said("is listed behind"));
 }
 
-TEST_CASE("a look at the clock checks the registry in builds that check") {
+TEST_CASE("tick_due() runs the check() of the registry in builds that check") {
     member a(1ns), b(1ns);
     const auto end = support::died([&] {
         detail::test_peer<detail::registrant>::rejuvenate(b.who);

@@ -266,7 +266,7 @@ TEST_CASE("a foreign block ends the program with a message that says why") {
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("check() finds a bit, a count, a list and a page map that do not agree") {
+TEST_CASE("check() finds a bitmap, a count, a list and a page map that do not agree") {
     kit k;
     const auto held = k.get(0, 5);
     detail::span& s = *page_map::find(held[0]);
