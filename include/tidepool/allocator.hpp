@@ -1,11 +1,12 @@
 // Allocators for the custom allocator parameter of containers and of std::allocate_shared.
 //
-//   allocator<T>       no state: the process-wide default pool
-//   pool_allocator<T>  a pointer: the pool_resource it was made from
+//   allocator<T>       stateless; uses the process-wide default pool
+//   pool_allocator<T>  refers to the pool_resource that it was constructed from
 //
-// Both are full standard allocators. The size class of a constant size is found at compile time, and a private hit is
-// inlined: no virtual call, no lock, no locked instruction. allocate() throws std::bad_alloc when there is no memory
-// and std::bad_array_new_length when n * sizeof(T) overflows. Any thread may free what any other took.
+// Both meet the allocator requirements of the standard. The size class of a constant size is found at compile time, and
+// a private hit is inlined: it makes no virtual call, takes no lock and executes no locked instruction. allocate()
+// throws std::bad_alloc if memory is out and std::bad_array_new_length if n * sizeof(T) overflows. Any thread may
+// deallocate memory that another thread allocated.
 #pragma once
 
 #include <cstddef>
@@ -52,7 +53,7 @@ public:
         return static_cast<T*>(detail::take_or(detail::default_index, size_class, missed));
     }
 
-    // Ignores null.
+    // Does nothing if p is null.
     void deallocate(T* p, std::size_t n) noexcept {
         if (!p) [[unlikely]]
             return;
@@ -76,7 +77,7 @@ public:
     using propagate_on_container_swap = std::true_type;
     using is_always_equal = std::false_type;
 
-    // Refers to `pool`, which must outlive every block.
+    // Refers to `pool`, which must outlive all memory allocated from it.
     pool_allocator(pool_resource& pool) noexcept : pool_(&pool) {}
     template <class U>
     pool_allocator(const pool_allocator<U>& other) noexcept : pool_(&other.resource()) {}
@@ -87,7 +88,7 @@ public:
         return static_cast<T*>(pool_->allocate_class(size_class, bytes, alignof(T)));
     }
 
-    // Ignores null.
+    // Does nothing if p is null.
     void deallocate(T* p, std::size_t n) noexcept {
         if (!p) [[unlikely]]
             return;

@@ -1,4 +1,4 @@
-// Blocks of one size.
+// A pool of untyped blocks of one size.
 #pragma once
 
 #include <cstddef>
@@ -15,16 +15,15 @@
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 
-// Untyped blocks of one size, from any number of threads; a block may be freed by another thread than took it. O(1)
-// amortized; a private hit is inlined and takes no lock and no locked instruction.
+// Untyped blocks of one size for any number of threads. A block may be deallocated by another thread than the one that
+// allocated it. Amortized constant time; a private hit is inlined, takes no lock and executes no locked instruction.
 //
-// All members may be called by any thread at any time, but for release() and the destructor, which need the pool to
-// themselves.
+// All members are thread-safe except release() and the destructor, which need exclusive access.
 class block_pool {
 public:
-    // Blocks of at least block_bytes bytes (1 to 1 MiB), aligned to `alignment` (a power of two up to 4096). Throws
-    // std::invalid_argument for what cannot be met. max_blocks_per_chunk, magazine_bytes_max, local_bytes_max,
-    // decay_interval and source are used of the options.
+    // Blocks of at least block_bytes bytes (1 to 1 MiB), aligned to `alignment` (a power of two up to 4096). Of the
+    // options, largest_required_pool_block is ignored. Throws std::invalid_argument if an argument or an option is out
+    // of range.
     explicit block_pool(std::size_t block_bytes, std::size_t alignment = alignof(std::max_align_t),
                         const pool_options& options = {}, tidepool::upstream from = pages_upstream());
 
@@ -32,7 +31,7 @@ public:
     block_pool& operator=(const block_pool&) = delete;
     ~block_pool();
 
-    // Throws std::bad_alloc when the upstream has no memory.
+    // Returns a block. Throws std::bad_alloc if the upstream has no memory.
     [[nodiscard]] void* allocate() {
         void* block = try_allocate();
         if (!block) [[unlikely]]
@@ -40,16 +39,16 @@ public:
         return block;
     }
 
-    // Null when the upstream has no memory.
+    // Returns a block, or null if the upstream has no memory.
     [[nodiscard]] void* try_allocate() noexcept { return detail::allocate(*engine_, index_, 0); }
 
-    // Ignores null.
+    // Takes back a block of this pool. Does nothing if `block` is null.
     void deallocate(void* block) noexcept {
         if (block) [[likely]]
             detail::deallocate(*engine_, index_, block, 0);
     }
 
-    // As the members of pool_resource.
+    // The same as the members of pool_resource.
     void release() noexcept;
     std::size_t trim(std::size_t keep_bytes = 0) noexcept;
     void tick() noexcept;
@@ -57,7 +56,7 @@ public:
     pool_options options() const noexcept { return options_; }
     const tidepool::upstream& upstream() const noexcept { return upstream_; }
 
-    // Size of a block in bytes: block_bytes rounded up to a multiple of 16 and of the alignment.
+    // The size of a block in bytes: block_bytes rounded up to a multiple of 16 and of the alignment.
     std::size_t block_bytes() const noexcept { return block_bytes_; }
 
 private:

@@ -1,9 +1,9 @@
-// Go's sync.Pool for C++: live objects that are kept for the next user and destroyed when nobody came for two ticks.
+// Go's sync.Pool for C++: keeps live objects for reuse and destroys those that were not used for two ticks.
 //
 //   tidepool::object_pool pool([] { return buffer(4096); }, [](buffer& b) { b.clear(); });
-//   auto b = pool.borrow();   // goes back by itself
+//   auto b = pool.borrow();   // returned at the end of the scope
 //
-// Source of the design: Go's sync package, pool.go and poolqueue.go.
+// The design follows pool.go and poolqueue.go of Go's sync package.
 #pragma once
 
 #include <cstddef>
@@ -22,48 +22,49 @@
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 
-// The default factory: T().
+// The default factory: returns T().
 template <class T>
 struct value_factory {
     T operator()() const { return T(); }
 };
 
-// The default reset: objects are kept as they were put.
+// The default reset: leaves objects unchanged.
 struct no_reset {
     template <class T>
     void operator()(T&) const noexcept {}
 };
 
-// Factory: callable without arguments by several threads at once, returns a T (which need not be movable).
-// Reset: called with a T& when an object is put, by the thread that puts it; where it returns false the object is
-// destroyed instead of kept.
+// Factory: called without arguments, possibly by several threads at once; returns a T, which need not be movable.
+// Reset: called with a T& by the thread that puts an object. If it returns false, the object is destroyed instead of
+// kept.
 //
-// What decays is destroyed by the thread that performs the tick: one in the slow path of any pool of the process, in
-// tick() or in a ticker; never in an upstream's heartbeat, which may come while the program holds any lock.
+// Objects that decay are destroyed by the thread that performs the tick: in the slow path of any pool of the process,
+// in tick() or in a ticker, but never in an upstream's heartbeat, which may come while the program holds any lock.
 //
-// All members may be called by any thread at any time, but for the destructor. get(), put() and borrow() are O(1)
-// amortized; a private hit is inlined and takes no lock and no locked instruction.
+// All members are thread-safe except the destructor, which needs exclusive access. get(), put() and borrow() take
+// amortized constant time; a private hit is inlined, takes no lock and executes no locked instruction.
 template <class T, class Factory = value_factory<T>, class Reset = no_reset>
 class object_pool {
-    static_assert(std::is_nothrow_destructible_v<T>, "objects die inside the pool, where nobody could catch");
+    static_assert(std::is_nothrow_destructible_v<T>,
+                  "objects are destroyed inside the pool, where no exception could be caught");
 
 public:
     using value_type = T;
 
-    // Puts an object back at the end of its life as a handle.
+    // The deleter of a handle: puts the object back.
     class returner {
     public:
         returner() noexcept = default;
-        explicit returner(object_pool& home) noexcept : home_(&home) {}
-        void operator()(T* object) const noexcept { home_->put_quietly(object); }
+        explicit returner(object_pool& pool) noexcept : pool_(&pool) {}
+        void operator()(T* object) const noexcept { pool_->put_quietly(object); }
 
     private:
-        object_pool* home_ = nullptr;
+        object_pool* pool_ = nullptr;
     };
-    // Movable, owning; must not outlive the pool.
+    // Owns an object. Movable; must not outlive the pool.
     using handle = std::unique_ptr<T, returner>;
 
-    // Throws std::invalid_argument for options that cannot be met.
+    // Throws std::invalid_argument if an option is out of range.
     explicit object_pool(Factory factory = {}, Reset reset = {}, const object_pool_options& options = {})
         : factory_(std::move(factory)),
           reset_(std::move(reset)),
@@ -73,24 +74,26 @@ public:
 
     object_pool(const object_pool&) = delete;
     object_pool& operator=(const object_pool&) = delete;
-    // Destroys the idle objects. Those still out are the program's to destroy with discard(), before this.
+    // Destroys the idle objects. The program must put or discard all others before.
     ~object_pool() = default;
 
-    // An idle object, or null when there is none to be had. Never calls the factory.
+    // Returns an idle object, or null if none is found. Never calls the factory.
     [[nodiscard]] T* try_get() noexcept { return static_cast<T*>(detail::allocate(*engine_, index_, 0)); }
 
-    // An idle object, or a new one. Throws what the factory throws, or std::bad_alloc; the pool is then as it was.
+    // Returns an idle object, or else a new one. Throws std::bad_alloc or what the factory throws; the pool is then
+    // unchanged.
     [[nodiscard]] T* get() {
         if (T* object = try_get()) [[likely]]
             return object;
         return make();
     }
 
-    // get() with a handle that puts the object back.
+    // The same as get(), with a handle that puts the object back.
     [[nodiscard]] handle borrow() { return handle(get(), returner(*this)); }
 
-    // Resets the object and keeps it. Ignores null. `object` came from this pool and is not used afterwards. When the
-    // reset throws, the object is destroyed and the exception goes on.
+    // Resets the object and keeps it for reuse. `object` must come from this pool; the caller may not use it
+    // afterwards. Does nothing if it is null. If the reset throws, the object is destroyed and the exception is
+    // rethrown.
     void put(T* object) {
         if (!object) [[unlikely]]
             return;
@@ -103,32 +106,32 @@ public:
         detail::deallocate(*engine_, index_, object, 0);
     }
 
-    // Destroys an object that came from this pool instead of putting it back. Ignores null.
+    // Destroys an object of this pool instead of putting it back. Does nothing if it is null.
     void discard(T* object) noexcept {
         if (!object) return;
         detail::note_destroyed(*engine_, object);
         destroy(object);
     }
 
-    // Destroys idle objects of all threads until at most keep_objects are left. Returns how many were destroyed.
+    // Destroys idle objects of all threads until at most keep_objects are left. Returns the number destroyed.
     std::size_t trim(std::size_t keep_objects = 0) noexcept {
         constexpr std::size_t most = static_cast<std::size_t>(-1);
         const std::size_t keep_bytes = keep_objects > most / sizeof(T) ? most : keep_objects * sizeof(T);
         return detail::trim(*engine_, keep_bytes) / sizeof(T);
     }
 
-    // Ages the pool by one tick; objects that nobody took for two ticks are destroyed when it returns.
+    // Ages the pool by one tick. Destroys the objects that were not used for two ticks before it returns.
     void tick() noexcept { detail::tick(*engine_); }
 
     tidepool::stats stats() const noexcept { return detail::snapshot(*engine_); }
     object_pool_options options() const noexcept { return options_; }
 
 private:
-    // Ends the object unless told otherwise: the way out of put() when the reset refuses or throws.
+    // Destroys the object unless it is cleared: used by put() if the reset rejects the object or throws.
     struct doomed {
-        object_pool* home;
+        object_pool* pool;
         T* object;
-        ~doomed() { home->discard(object); }
+        ~doomed() { pool->discard(object); }
     };
 
     bool reset(T& object) {
@@ -138,8 +141,8 @@ private:
             return reset_(object), true;
     }
 
-    // A handle's way back: an object whose reset throws is destroyed and the exception ends here, since a destructor
-    // has nobody to throw to.
+    // Puts the object of a handle back. If the reset throws, the object is destroyed and the exception is dropped,
+    // since a destructor may not throw.
     void put_quietly(T* object) noexcept {
         try {
             put(object);

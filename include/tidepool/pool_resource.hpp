@@ -1,4 +1,4 @@
-// A std::pmr::memory_resource over a Tidepool: drop-in for std::pmr::synchronized_pool_resource.
+// A std::pmr::memory_resource that can replace std::pmr::synchronized_pool_resource.
 #pragma once
 
 #include <cstddef>
@@ -22,57 +22,58 @@ pool_resource& default_pool();
 
 namespace detail {
 
-// The stateless allocator's way past its inlined hit. The first throws std::bad_alloc.
+// Called by the stateless allocator when its inlined hit misses. default_allocate() throws std::bad_alloc.
 void* default_allocate(std::uint32_t size_class, std::size_t bytes, std::size_t alignment);
 void default_deallocate(void* p, std::uint32_t size_class, std::size_t bytes, std::size_t alignment) noexcept;
 
 }  // namespace detail
 
-// Memory of any size and alignment, from any number of threads; a block may be freed by another thread than took it.
+// Memory of any size and alignment for any number of threads. Memory may be deallocated by another thread than the one
+// that allocated it.
 //
 // Requests up to largest_required_pool_block bytes (32 KiB) with an alignment up to 4096 are served from blocks of a
-// size class, others by the upstream with the same size and alignment. O(1) amortized; a private hit takes no lock and
-// no locked instruction. allocate() throws std::bad_alloc when the upstream has no memory; deallocate() never throws
-// and never asks the upstream for memory, and ignores a null pointer.
+// size class; others go to the upstream with the same size and alignment. Amortized constant time; a private hit takes
+// no lock and executes no locked instruction. allocate() throws std::bad_alloc if the upstream has no memory.
+// deallocate() never throws, never allocates from the upstream, and does nothing if the pointer is null.
 //
-// All members may be called by any thread at any time, but for release(), the destructor and move of the upstream's
-// lifetime: those need the pool to themselves.
+// All members are thread-safe except release() and the destructor, which need exclusive access. The upstream must
+// outlive the pool.
 class pool_resource : public std::pmr::memory_resource {
 public:
-    // Over mmap: what decays leaves the process.
+    // Over mmap, so that decayed memory leaves the process.
     pool_resource();
     explicit pool_resource(tidepool::upstream from);
-    // Throws std::invalid_argument for options that cannot be met.
+    // Throws std::invalid_argument if an option is out of range.
     explicit pool_resource(const pool_options& options);
     pool_resource(const pool_options& options, tidepool::upstream from);
-    // With the standard's own options; ours keep their defaults.
+    // With the options of the standard; all others have their default values.
     explicit pool_resource(const std::pmr::pool_options& options);
     pool_resource(const std::pmr::pool_options& options, tidepool::upstream from);
 
     pool_resource(const pool_resource&) = delete;
     pool_resource& operator=(const pool_resource&) = delete;
 
-    // Gives every block and every large block back to the upstream, also those that were never deallocated. With
-    // block_source::direct: every idle block and every large one. As release().
+    // Does the same as release().
     ~pool_resource() override;
 
-    // As the standard's: what the destructor does, and the pool goes on empty.
+    // Returns all memory to the upstream, also memory that was not deallocated, and leaves the pool empty. With
+    // block_source::direct: returns idle blocks and large allocations only.
     void release() noexcept;
 
-    // Gives idle memory of all threads back to the upstream until at most keep_bytes bytes are cached. Returns the
-    // bytes given back.
+    // Returns idle memory of all threads to the upstream until at most keep_bytes bytes are cached. Returns the number
+    // of bytes returned.
     std::size_t trim(std::size_t keep_bytes = 0) noexcept;
 
-    // Ages this pool by one tick. What nobody took for two ticks is with the upstream when it returns.
+    // Ages this pool by one tick. Returns the stock that was not used for two ticks to the upstream.
     void tick() noexcept;
 
     tidepool::stats stats() const noexcept;
 
-    // The values in effect.
+    // The option values in effect.
     pool_options options() const noexcept { return options_; }
 
     const tidepool::upstream& upstream() const noexcept { return upstream_; }
-    // The resource below; null when the upstream is not a memory resource.
+    // The memory resource that the pool draws from; null if the upstream is not a memory resource.
     std::pmr::memory_resource* upstream_resource() const noexcept { return upstream_.resource(); }
 
 protected:
@@ -90,7 +91,7 @@ private:
     using maker = detail::pool_ptr (*)(pool_options&, const tidepool::upstream&);
     pool_resource(const pool_options& options, tidepool::upstream from, maker make);
 
-    // With the size class known; it may be no_size_class. The first throws std::bad_alloc.
+    // For callers that know the size class, which may be no_size_class. allocate_class() throws std::bad_alloc.
     [[nodiscard]] void* allocate_class(std::uint32_t size_class, std::size_t bytes, std::size_t alignment) {
         const auto missed = [&] { return allocate_missed(size_class, bytes, alignment); };
         return size_class == detail::no_size_class ? missed() : detail::take_or(index_, size_class, missed);
@@ -100,11 +101,11 @@ private:
         size_class == detail::no_size_class ? missed() : detail::give_or(index_, size_class, p, missed);
     }
 
-    // What was no private hit. The first throws std::bad_alloc.
+    // Called when a request is no private hit. allocate_missed() throws std::bad_alloc.
     [[gnu::noinline]] void* allocate_missed(std::uint32_t size_class, std::size_t bytes, std::size_t alignment);
     [[gnu::noinline]] void deallocate_missed(void* p, std::uint32_t size_class, std::size_t bytes,
                                              std::size_t alignment) noexcept;
-    // Requests that are too large or aligned too much for the table of size classes. The first throws std::bad_alloc.
+    // For requests beyond the table of size classes. allocate_uncommon() throws std::bad_alloc.
     [[gnu::noinline]] void* allocate_uncommon(std::size_t bytes, std::size_t alignment);
     [[gnu::noinline]] void deallocate_uncommon(void* p, std::size_t bytes, std::size_t alignment) noexcept;
 
@@ -117,8 +118,8 @@ private:
     std::uint32_t class_count_;
 };
 
-// The pool of the stateless tidepool::allocator: over mmap, with default options. Made on first use, never destroyed.
-// Throws std::bad_alloc when it cannot be made.
+// The pool of the stateless tidepool::allocator: over mmap, with default options. It is constructed at the first use
+// and never destroyed. Thread-safe. Throws std::bad_alloc if memory is out.
 pool_resource& default_pool();
 
 }  // namespace TIDEPOOL_ABI

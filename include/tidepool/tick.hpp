@@ -1,8 +1,8 @@
-// Who drives the decay of the process's pools.
+// Control over the ticks of the process's pools.
 //
-// By themselves: the slow path of any pool, and the heartbeat of an upstream that has one (mimalloc.hpp, jemalloc.hpp),
-// ask whether a tick of any pool is due. What is here is for programs that want a say. All of it leads to the same
-// question, which costs one read of a coarse clock and at most one try-lock, and of all who ask at a time one performs
+// Pools age by themselves: the slow path of any pool, and the heartbeat of an upstream that has one (mimalloc.hpp,
+// jemalloc.hpp), check whether a tick of any pool is due. This header is for programs that want control over that. Each
+// check costs one read of a coarse clock and at most one try-lock; of several threads that check at once, one performs
 // the ticks.
 #pragma once
 
@@ -17,29 +17,30 @@
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 
-// Ages every pool of the process by one tick: what was idle through the tick before goes back to its upstream. Any
-// thread; waits for a tick under way. Time in proportion to the threads' parts and to what goes back.
+// Ages every pool of the process by one tick: stock that has been idle since before the previous tick is returned to
+// its upstream. Thread-safe; waits for a tick in progress. Takes time linear in the number of locals and of returned
+// blocks.
 void tick() noexcept;
 
-// For those who drive ticks by hand: once a frame of a game, once a turn of an event loop.
+// Ticks from a loop of the program, such as the frames of a game or the turns of an event loop.
 //
-//   tidepool::ticker tide(std::chrono::seconds(1));   // pools with decay_interval = 0 age here and nowhere else
+//   tidepool::ticker tide(std::chrono::seconds(1));   // pools with decay_interval = 0 age only here
 //   for (;;) { frame(); tide.tick_if_due(std::chrono::steady_clock::now()); }
 //
-// Different tickers may be used by different threads at once; one ticker by one thread at a time.
+// Different threads may use different tickers at once. Calls on one ticker must not overlap.
 class ticker {
 public:
     using clock = std::chrono::steady_clock;
 
-    // Zero: asks each pool whether its own decay_interval has gone by. Otherwise ages every pool of the process,
-    // whatever its own interval is, once an interval, the first time an interval from `now`.
+    // With an interval of zero, each pool ages by its own decay_interval. Otherwise every pool of the process ages once
+    // an interval, whatever its own decay_interval is, for the first time one interval after `now`.
     explicit ticker(std::chrono::milliseconds interval = std::chrono::milliseconds(0),
                     clock::time_point now = clock::now()) noexcept
         : interval_(interval), due_(now + interval) {}
 
-    // Performs what is due at `now`, which may be any time that does not go back. True where there was something to do.
-    // Ticks that were missed are not made up for. A comparison where nothing is due. With interval zero a tick hands
-    // down a slice of what goes back, and the following calls the rest: call again while it is true, or next frame.
+    // Performs the ticks that are due at `now`, which must not decrease between calls. Returns true if there was work.
+    // Missed ticks are not made up for. Costs one comparison if nothing is due. With an interval of zero, a tick
+    // returns stock in slices, one a call: call again while it returns true, or in the next frame.
     bool tick_if_due(clock::time_point now = clock::now()) noexcept;
 
 private:
@@ -47,16 +48,15 @@ private:
     clock::time_point due_;
 };
 
-// A thread that ticks pools whose decay_interval has gone by, also when the whole program is asleep. It takes no
-// signals. Runs from the constructor to the destructor; one in a process is enough. It does not live on in a forked
-// child.
+// A thread that ticks the pools whose decay_interval has passed, also while all other threads sleep. It blocks all
+// signals and runs from the constructor to the destructor. One in a process is enough. A forked child does not have it.
 class background_ticker {
 public:
-    // Looks at the clock once a period. Throws std::system_error when there can be no thread.
+    // Checks once a period. Throws std::system_error if the thread cannot be started.
     explicit background_ticker(std::chrono::milliseconds period = std::chrono::milliseconds(250));
     background_ticker(const background_ticker&) = delete;
     background_ticker& operator=(const background_ticker&) = delete;
-    // Waits for a tick or a slice of one that is under way.
+    // Waits for a tick, or a slice of one, in progress.
     ~background_ticker();
 
 private:
@@ -65,7 +65,7 @@ private:
     const std::chrono::milliseconds period_;
     std::mutex lock_;
     std::condition_variable dismissal_;
-    std::atomic<bool> dismissed_{false};  // written under lock_
+    std::atomic<bool> dismissed_{false};  // guarded by lock_ for writers
     std::thread thread_;
 };
 

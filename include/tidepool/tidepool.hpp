@@ -1,4 +1,4 @@
-// Everything.
+// Includes all faces and options. The decorators and the adapters of mimalloc and jemalloc have their own headers.
 #pragma once
 
 #include <tidepool/allocator.hpp>

@@ -1,4 +1,4 @@
-// Every upstream there is, for the suite that all of them have to pass.
+// All upstreams of the library, for the suite that each of them must pass.
 #pragma once
 
 #include <chrono>
@@ -33,8 +33,8 @@ inline constexpr bool threads_can_be_watched = !support::under_tsan;
 struct candidate {
     std::string name;
     tidepool::upstream from;
-    bool one_thread = false;        // allocates for the thread only that made it
-    bool serious = true;            // a library of its own, not an adaptor or a wrapper: worth the longer tests
+    bool one_thread = false;        // allocates only for the thread that constructed it
+    bool serious = true;            // an allocator of its own, not a decorator or a wrapper: gets the longer tests
     std::shared_ptr<void> keeps{};  // what `from` refers to
 };
 

@@ -1,4 +1,4 @@
-// The one suite that every upstream has to pass: alone, and with a pool above it.
+// The suite that every upstream must pass, alone and below a pool.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -34,7 +34,7 @@ bool may_change_threads(const candidate& each) {
 
 bool aligned(const void* p, std::size_t alignment) { return reinterpret_cast<std::uintptr_t>(p) % alignment == 0; }
 
-TEST_CASE("any size at any alignment, zero bytes too, is memory of one's own, to its last byte") {
+TEST_CASE("allocate returns distinct usable memory for every size and alignment") {
     for (const candidate& each : every_candidate()) {
         CAPTURE(each.name);
         struct block {
@@ -51,7 +51,7 @@ TEST_CASE("any size at any alignment, zero bytes too, is memory of one's own, to
                 CAPTURE(alignment);
                 CAPTURE(bytes);
 #if defined(TIDEPOOL_JEMALLOC_SHARED)
-                // jemalloc 5.3.0's operator delete does not take back the zero aligned bytes of its operator new.
+                // The operator delete of jemalloc 5.3.0 cannot free zero aligned bytes of its operator new.
                 if (bytes == 0 && !each.serious) continue;
 #endif
                 void* p = each.from.allocate(bytes, alignment);
@@ -68,7 +68,7 @@ TEST_CASE("any size at any alignment, zero bytes too, is memory of one's own, to
     }
 }
 
-TEST_CASE("batches of any length are blocks like others, and may come back in batches or one by one") {
+TEST_CASE("blocks of a batch may be deallocated in batches or one by one") {
     for (const candidate& each : every_candidate())
         for (const std::size_t count : {1U, 15U, 16U, 100U, 256U})
             for (const std::size_t bytes : {16U, 48U, 1152U, 65'536U}) {
@@ -84,7 +84,7 @@ TEST_CASE("batches of any length are blocks like others, and may come back in ba
             }
 }
 
-TEST_CASE("a block of a good size may be used to its end") {
+TEST_CASE("every byte of a block of good_size bytes is usable") {
     for (const candidate& each : every_candidate())
         for (const std::size_t bytes : {1U, 17U, 100U, 1025U, 10'000U, 100'000U}) {
             CAPTURE(each.name);
@@ -97,7 +97,7 @@ TEST_CASE("a block of a good size may be used to its end") {
         }
 }
 
-TEST_CASE("what cannot be is null, leaves errno as it was, and nothing else happens") {
+TEST_CASE("an impossible request returns null and leaves errno unchanged") {
     constexpr auto most = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
     for (const candidate& each : every_candidate()) {
         // The sanitizers' operator new ends the program instead of throwing.
@@ -107,7 +107,7 @@ TEST_CASE("what cannot be is null, leaves errno as it was, and nothing else happ
             for (const std::size_t alignment : {16U, 65'536U}) {
                 errno = 77;
                 CHECK(each.from.allocate(bytes, alignment) == nullptr);
-                // The C++ library and C functions set it as they do.
+                // The C++ library and C functions may set errno.
                 if (each.serious) CHECK(errno == 77);
             }
         void* p = each.from.allocate(100, 16);
@@ -116,7 +116,7 @@ TEST_CASE("what cannot be is null, leaves errno as it was, and nothing else happ
     }
 }
 
-TEST_CASE("a block freed by another thread, or after its thread has ended, is freed") {
+TEST_CASE("a block may be freed by another thread after its own thread has exited") {
     for (const candidate& each : every_candidate()) {
         if (!may_change_threads(each)) continue;
         CAPTURE(each.name);
@@ -132,7 +132,7 @@ TEST_CASE("a block freed by another thread, or after its thread has ended, is fr
     }
 }
 
-TEST_CASE("under a pool, the books balance, and two ticks bring everything home") {
+TEST_CASE("below a pool, the counts balance and two ticks return all memory") {
     const support::calm quiet;
     for (const candidate& each : every_candidate())
         for (const auto source : both_sources) {
@@ -175,7 +175,7 @@ TEST_CASE("under a pool, the books balance, and two ticks bring everything home"
         }
 }
 
-TEST_CASE("a tick that handed something down asks for one purge, and one that did not for none") {
+TEST_CASE("a tick calls purge once if it returned memory, and otherwise not at all") {
     const support::calm quiet;
     for (const candidate& each : every_candidate())
         for (const auto source : both_sources) {
@@ -192,7 +192,7 @@ TEST_CASE("a tick that handed something down asks for one purge, and one that di
             pool.tick();
             CHECK(books.counted().bytes_live < before.bytes_live);
             CHECK(books.counted().purges == before.purges + 1);
-            for (int i = 0; i < 3; ++i) pool.tick();  // what the source still kept goes with one of these
+            for (int i = 0; i < 3; ++i) pool.tick();  // one of these returns what the source still kept
             const auto empty = books.counted();
             CHECK(empty.bytes_live == 0);
             for (int i = 0; i < 3; ++i) pool.tick();
@@ -204,7 +204,7 @@ TEST_CASE("a tick that handed something down asks for one purge, and one that di
         }
 }
 
-TEST_CASE("under a pool with traffic, no block is in two hands, and all comes home") {
+TEST_CASE("below a busy pool, no block has two owners and all memory is returned") {
     for (const candidate& each : every_candidate())
         for (const auto source : both_sources) {
             if (!each.serious || !may_change_threads(each)) continue;
@@ -229,7 +229,7 @@ TEST_CASE("under a pool with traffic, no block is in two hands, and all comes ho
         }
 }
 
-TEST_CASE("an upstream that releases at once takes back what was never freed, and both go on") {
+TEST_CASE("release() takes back blocks never freed; pool and upstream remain usable") {
     for (const candidate& each : every_candidate()) {
         if (!each.from.releases()) continue;
         for (const auto source : both_sources) {

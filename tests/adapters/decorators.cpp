@@ -1,4 +1,4 @@
-// tidepool/adaptors.hpp, tidepool/upstream_from.hpp
+// tidepool/decorators.hpp and tidepool/upstream_from.hpp
 #include <tidepool/decorators.hpp>
 
 #include <doctest/doctest.h>
@@ -37,7 +37,7 @@ namespace {
 
 using adapters::hand_ticked;
 
-// Holds all it is told to hold, and knows the most that it ever held.
+// Checks every call and records the most bytes that it ever held.
 struct witness {
     std::atomic<std::size_t> live{0}, peak{0};
 
@@ -68,13 +68,13 @@ struct temporary_file {
 
 }  // namespace
 
-TEST_CASE("the byte limit is not passed by a single byte, by eight threads and three pools") {
+TEST_CASE("eight threads and three pools never exceed the byte limit") {
     for (const std::size_t bytes_max : {std::size_t{300'000}, std::size_t{2'000'001}}) {
         CAPTURE(bytes_max);
         witness below;
         {
             tidepool::limited_upstream limit(below, bytes_max);
-            tidepool::counting_upstream above(limit);  // a chain: the pool is found through it
+            tidepool::counting_upstream above(limit);  // the limit must find the pool through another decorator
             tidepool::pool_resource spans(hand_ticked(), above),
                 direct(hand_ticked(tidepool::block_source::direct), limit);
             tidepool::block_pool blocks(100, 16, hand_ticked(), above);
@@ -106,7 +106,7 @@ TEST_CASE("the byte limit is not passed by a single byte, by eight threads and t
     }
 }
 
-TEST_CASE("exactly the limit is to be had") {
+TEST_CASE("an allocation of exactly the limit succeeds") {
     witness below;
     tidepool::limited_upstream limit(below, 1000);
     void* all = limit.allocate(1000, 8);
@@ -121,8 +121,7 @@ TEST_CASE("exactly the limit is to be had") {
     CHECK(limit.bytes_live() == 0);
 }
 
-TEST_CASE(
-    "who reaches the limit gets what other pools above it have idle, and those over other upstreams keep theirs") {
+TEST_CASE("at the limit, pools that draw from it are reclaimed and other pools are not") {
     const support::calm quiet;
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         witness below, elsewhere_below;
@@ -140,7 +139,7 @@ TEST_CASE(
             for (void* p : held) pool.deallocate(p, 1000);
             return count;
         };
-        std::thread([&] { CHECK(fill(rich) > 800); }).join();  // it exits, and its part is full
+        std::thread([&] { CHECK(fill(rich) > 800); }).join();  // exits with a full local
         other.deallocate(other.allocate(1000), 1000);
         CHECK(rich.stats().blocks_cached > 800);
         CHECK(fill(poor) > 800);
@@ -151,7 +150,7 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("counts agree with what a checking upstream below has seen") {
+TEST_CASE("counting_upstream agrees with the checking upstream that it decorates") {
     support::counting_upstream books;
     {
         tidepool::counting_upstream counter(books);
@@ -175,7 +174,7 @@ TEST_CASE("counts agree with what a checking upstream below has seen") {
     CHECK(books.balanced());
 }
 
-TEST_CASE("the log has a line for each call, and tells the story of each block") {
+TEST_CASE("logging_upstream writes one line for each call, enough to trace each block") {
     temporary_file file;
     std::uint64_t calls = 0;
     {
@@ -223,7 +222,7 @@ TEST_CASE("the log has a line for each call, and tells the story of each block")
     CHECK_THROWS_AS(tidepool::logging_upstream(tidepool::libc_upstream(), "/no/such/folder/log"), std::system_error);
 }
 
-TEST_CASE("failures come where they are asked for") {
+TEST_CASE("failing_upstream fails at exactly the requested calls") {
     tidepool::failing_upstream failing(tidepool::libc_upstream());
     const auto serves = [&] {
         void* p = failing.allocate(64, 16);
@@ -255,7 +254,7 @@ TEST_CASE("failures come where they are asked for") {
     CHECK_FALSE(serves());
 }
 
-TEST_CASE("injected failures at every call lose nothing, over every upstream") {
+TEST_CASE("a failure injected at any call leaks nothing, over every upstream") {
     for (const adapters::candidate& each : adapters::every_candidate()) {
         if (!each.serious) continue;
         for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
@@ -286,14 +285,14 @@ TEST_CASE("injected failures at every call lose nothing, over every upstream") {
     }
 }
 
-TEST_CASE("who is called when memory is out may free some, and is asked a bounded number of times") {
+TEST_CASE("retrying_upstream calls its callback to free memory, a bounded number of times") {
     witness below;
     tidepool::limited_upstream limit(below, 100'000);
     void* hoard = limit.allocate(90'000, 16);
     int calls = 0;
     tidepool::retrying_upstream retrying(limit, [&](std::size_t bytes, std::size_t) {
         ++calls;
-        if (bytes > 80'000) return true;  // in vain
+        if (bytes > 80'000) return true;  // claims success but frees nothing
         if (!hoard) return false;
         limit.deallocate(hoard, 90'000, 16);
         hoard = nullptr;
@@ -312,7 +311,7 @@ TEST_CASE("who is called when memory is out may free some, and is asked a bounde
     CHECK(calls <= 2 * tidepool::retrying_upstream::retries_max);
 }
 
-TEST_CASE("adaptors pass on what the upstream below can do") {
+TEST_CASE("decorators pass on the optional members of their upstream") {
     struct able : witness {
         int purges = 0, discards = 0;
         void purge() noexcept { ++purges; }
@@ -328,7 +327,7 @@ TEST_CASE("adaptors pass on what the upstream below can do") {
     const tidepool::upstream top(fourth);
     CHECK(top.heartbeat_safe());
     CHECK(top.good_size(100) == 116);
-    CHECK_FALSE(top.releases());  // it would be the others' memory, too
+    CHECK_FALSE(top.releases());  // it would take back the memory of other users, too
     for (const void* each :
          {static_cast<const void*>(&below), static_cast<const void*>(&first), static_cast<const void*>(&second),
           static_cast<const void*>(&third), static_cast<const void*>(&fourth)})

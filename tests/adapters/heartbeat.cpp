@@ -1,5 +1,5 @@
-// src: heartbeat.hpp, registry.hpp: an upstream's heartbeat ages pools that nobody touches, and neither recurses nor
-// locks up where it comes at a bad moment.
+// src: clock/heartbeat.hpp, clock/registry.hpp. An upstream's heartbeat ages pools that nobody touches, and it neither
+// recurses nor deadlocks when it comes at a bad moment.
 #include "clock/heartbeat.hpp"
 
 #include <doctest/doctest.h>
@@ -28,7 +28,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// For a machine that has other things to do.
+// Waits up to two minutes: the machine may be busy with other work.
 template <class Condition, class Deed>
 void until(Condition holds, Deed deed) {
     const auto patience = std::chrono::steady_clock::now() + 2min;
@@ -46,7 +46,7 @@ void stock(std::pmr::memory_resource& pool, std::size_t count, std::size_t bytes
 
 tidepool::pool_options every(std::chrono::milliseconds interval) { return {.decay_interval = interval}; }
 
-// malloc with a heartbeat at each call, as an allocator at its worst would have it. Counts how deep its calls are
+// malloc with a heartbeat at each call, which is the worst that an allocator can do. Records how deeply its calls are
 // nested.
 class beating {
 public:
@@ -85,7 +85,7 @@ private:
     std::atomic<std::size_t> deepest_{0};
 };
 
-// As if so much time had gone by.
+// Checks for due ticks as if `time` had passed.
 bool look_after(std::chrono::nanoseconds time, registry::which those) {
     return registry::tick_due(detail::coarse_now() + time, those);
 }
@@ -95,13 +95,13 @@ void look_until_done(std::chrono::nanoseconds time, registry::which those) {
 
 }  // namespace
 
-TEST_CASE("a pool that nobody touches decays because its process allocates from mimalloc or jemalloc") {
+TEST_CASE("allocation from mimalloc or jemalloc makes an untouched pool decay") {
     for (const adapters::candidate& each : adapters::every_candidate()) {
         if (!each.serious || each.name.find("malloc") == std::string::npos ||
             each.name.find("heap") != std::string::npos)
             continue;
         CAPTURE(each.name);
-        // Both kinds of upstream below the pool that is not touched: the one that beats, and another one.
+        // The untouched pool draws from the upstream with the heartbeat, and then from another one.
         for (const tidepool::upstream& below : {each.from, tidepool::pages_upstream()}) {
             tidepool::counting_upstream books(below);
             tidepool::pool_resource untouched(every(1ms), books);
@@ -117,12 +117,12 @@ TEST_CASE("a pool that nobody touches decays because its process allocates from 
     }
 }
 
-TEST_CASE("a heartbeat out of a pool's own upstream call waits for its end, and neither recurses nor is lost") {
+TEST_CASE("a heartbeat during a pool's own upstream call is deferred, not lost") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         beating below;
         tidepool::pool_options options = every(1ms);
         options.source = source;
-        options.local_bytes_max = 10'000;  // so that the upstream is asked often
+        options.local_bytes_max = 10'000;  // so that the upstream is called often
         tidepool::pool_resource pool(options, below), untouched(options, below);
         stock(untouched, 1000, 64);
         until([&] { return untouched.stats().upstream_bytes == 0 && pool.stats().ticks > 2; },
@@ -131,7 +131,7 @@ TEST_CASE("a heartbeat out of a pool's own upstream call waits for its end, and 
     }
 }
 
-TEST_CASE("a large request's heartbeat is heard, too") {
+TEST_CASE("a heartbeat during a large request is deferred, not lost") {
     beating below;
     tidepool::pool_resource pool(every(1ms), below), untouched(every(1ms), below);
     stock(untouched, 1000, 64);
@@ -140,7 +140,7 @@ TEST_CASE("a large request's heartbeat is heard, too") {
     CHECK(below.deepest() == 1);
 }
 
-TEST_CASE("heartbeats in ticks, of many threads at once, neither recurse nor lock up") {
+TEST_CASE("heartbeats of many threads during ticks neither recurse nor deadlock") {
     beating below;
     {
         std::vector<std::unique_ptr<tidepool::pool_resource>> pools;
@@ -159,11 +159,11 @@ TEST_CASE("heartbeats in ticks, of many threads at once, neither recurse nor loc
         });
         for (const auto& each : pools) CHECK(each->stats().blocks_in_use == 0);
     }
-    // A tick by hand on a thread without a slot is not marked: its heartbeats may tick others, once.
+    // An explicit tick on a thread without a slot is not marked, so its heartbeats may tick other pools, once.
     CHECK(below.deepest() <= 2);
 }
 
-TEST_CASE("a heartbeat ticks leaves only, and whoever is outside of the allocator ticks the rest") {
+TEST_CASE("a heartbeat ticks heartbeat_safe pools only; other callers tick the rest") {
     const support::calm quiet;
     look_until_done(0s, registry::which::all);
     beating leaf_below, other_below(false);
@@ -180,15 +180,15 @@ TEST_CASE("a heartbeat ticks leaves only, and whoever is outside of the allocato
     CHECK(heartbeat_safe.stats().ticks == 1);
     CHECK(other.stats().ticks == 1);
     CHECK(objects.stats().ticks == 1);
-    // The rest having waited does not keep the leaves from being seen, nor the other way round.
+    // Pools that are still due do not hide heartbeat_safe pools from a check, nor the reverse.
     look_until_done(5h, registry::which::heartbeat_safe);
     look_until_done(5h, registry::which::all);
     CHECK(heartbeat_safe.stats().ticks == 2);
     CHECK(other.stats().ticks == 2);
 }
 
-TEST_CASE("a program that allocates with its own lock held, which its upstream takes as well, does not lock up") {
-    // Not a leaf, though what is below it is one.
+TEST_CASE("a lock shared by a program and its upstream does not deadlock") {
+    // Not heartbeat_safe, although the upstream below it is.
     struct guarded {
         std::mutex lock;
         beating below;
@@ -210,7 +210,7 @@ TEST_CASE("a program that allocates with its own lock held, which its upstream t
     until([&] { return pool.stats().ticks > 1; }, [&] { stock(pool, 2000, 500); });
 }
 
-TEST_CASE("what a tick leaves is handed down in slices by whoever looks at the clock next, and purged once") {
+TEST_CASE("what a tick leaves is returned in slices by later clock checks, then purged once") {
     const support::calm quiet;
     look_until_done(0s, registry::which::all);
     tidepool::counting_upstream books(tidepool::libc_upstream());
@@ -224,7 +224,7 @@ TEST_CASE("what a tick leaves is handed down in slices by whoever looks at the c
     CHECK(look_after(4h, registry::which::all));
     std::uint64_t live = books.counted().bytes_live;
     CHECK(live < before.bytes_live);
-    CHECK(live > 0);  // bounded
+    CHECK(live > 0);  // one check does a bounded amount of work
     int looks = 0;
     while (look_after(4h, registry::which::heartbeat_safe)) {
         CHECK(books.counted().bytes_live <= live);
@@ -237,7 +237,7 @@ TEST_CASE("what a tick leaves is handed down in slices by whoever looks at the c
     CHECK(pool.stats().ticks == 2);
 }
 
-TEST_CASE("a ticker by hand ages pools by their own interval, by the time that it is given") {
+TEST_CASE("a ticker without an interval ages each pool by that pool's own interval") {
     look_until_done(0s, registry::which::all);
     tidepool::pool_resource pool(every(1h)), never(every(0ms));
     stock(pool, 100, 64);
@@ -259,7 +259,7 @@ TEST_CASE("a ticker by hand ages pools by their own interval, by the time that i
     CHECK(never.stats().ticks == 0);
 }
 
-TEST_CASE("a ticker with an interval ages every pool, also those that age by nothing else") {
+TEST_CASE("a ticker with an interval ages every pool, even with decay_interval 0") {
     tidepool::pool_resource pool(every(0ms));
     stock(pool, 100, 64);
     const std::chrono::steady_clock::time_point now{};
@@ -268,13 +268,13 @@ TEST_CASE("a ticker with an interval ages every pool, also those that age by not
     CHECK_FALSE(tide.tick_if_due(now + 15ms));
     CHECK(tide.tick_if_due(now + 16ms));
     CHECK_FALSE(tide.tick_if_due(now + 17ms));
-    CHECK(tide.tick_if_due(now + 10min));  // missed ones are not made up for
+    CHECK(tide.tick_if_due(now + 10min));  // missed ticks are not made up for
     CHECK_FALSE(tide.tick_if_due(now + 10min));
     CHECK(pool.stats().ticks == 2);
     CHECK(pool.stats().bytes_cached == 0);
 }
 
-TEST_CASE("with a background ticker, pools of a program that is all asleep decay") {
+TEST_CASE("a background_ticker makes pools decay while all other threads sleep") {
     tidepool::counting_upstream books(tidepool::pages_upstream());
     tidepool::pool_resource pool(every(5ms), books);
     stock(pool, 3000, 500);
@@ -283,7 +283,7 @@ TEST_CASE("with a background ticker, pools of a program that is all asleep decay
         const tidepool::background_ticker tide(2ms);
         until([&] { return books.counted().bytes_live == 0; }, [] { std::this_thread::sleep_for(5ms); });
     }
-    // And is gone with the object.
+    // The thread ends with its object.
     const std::uint64_t ticks = pool.stats().ticks;
     std::this_thread::sleep_for(30ms);
     CHECK(pool.stats().ticks == ticks);

@@ -1,4 +1,4 @@
-// mimalloc and jemalloc, both in this program: what is their own, beyond the suite.
+// mimalloc and jemalloc, both linked into this program: what is specific to each, beyond the common suite.
 #include <doctest/doctest.h>
 
 #include <dlfcn.h>
@@ -50,7 +50,7 @@ template <class Condition, class Deed>
     }
 }
 
-// `count` threads that start, use the pool, allocate past it and exit; not all at once.
+// Starts `count` threads, four at a time; each uses the pool, allocates from `beside`, and exits.
 [[maybe_unused]] void come_and_go(std::size_t count, tidepool::pool_resource& pool, std::pmr::memory_resource& beside) {
     for (std::size_t i = 0; i < count; i += 4) {
         std::vector<std::jthread> batch;
@@ -65,10 +65,10 @@ template <class Condition, class Deed>
     }
 }
 
-// Resident memory is flat while ten times as many threads come and go as before.
+// Checks that resident memory stays flat while ten times as many threads come and go as before.
 [[maybe_unused]] void threads_leave_nothing(const tidepool::upstream& below, std::pmr::memory_resource& beside) {
     tidepool::pool_options options;
-    options.decay_interval = 1ms;  // so that ticks come at any moment, the threads' exits among them
+    options.decay_interval = 1ms;  // so that ticks come at any moment, also during the threads' exits
     tidepool::pool_resource pool(options, below);
     const std::size_t threads = support::scaled(3000);
     come_and_go(threads / 10, pool, beside);
@@ -78,7 +78,7 @@ template <class Condition, class Deed>
     CHECK(pool.stats().blocks_in_use == 0);
 }
 
-// Eight threads that sleep on 8 MiB each which others have freed: what two ticks leave of it resident.
+// Eight sleeping threads hold 8 MiB each that other threads allocated. Checks how much stays resident after ticks.
 [[maybe_unused]] void sleepers_keep_nothing(const tidepool::upstream& below, std::size_t left_max) {
     if (!support::resident_is_ours) return;
     constexpr std::size_t each_bytes = 8 * mib, threads = 8;
@@ -94,7 +94,7 @@ template <class Condition, class Deed>
                 std::memset(held[t].back().first, 1, bytes);
             }
         });
-    CHECK(pool.stats().bytes_in_use >= each_bytes * threads);  // and touched
+    CHECK(pool.stats().bytes_in_use >= each_bytes * threads);  // all of it was written
     for (std::size_t t = 0; t < threads; ++t)
         workers[t]->run([&, t] {
             for (const auto& [p, bytes] : held[(t + 1) % threads]) pool.deallocate(p, bytes);
@@ -126,8 +126,8 @@ template <class Condition, class Deed>
 }  // namespace
 
 #if !defined(TIDEPOOL_JEMALLOC_SHARED)
-// Under the sanitizers malloc is theirs.
-TEST_CASE("the program keeps its malloc and its operator new: libc's and the C++ library's, or the shim's" *
+// The sanitizers replace malloc.
+TEST_CASE("linking the adapters does not replace malloc or operator new" *
           doctest::skip(support::under_asan || support::under_tsan)) {
     const bool shim = std::getenv("TIDEPOOL_TESTS_SHIM");
     const auto is_of = [&](void* function, const char* library) {
@@ -140,23 +140,23 @@ TEST_CASE("the program keeps its malloc and its operator new: libc's and the C++
 
 #if defined(TIDEPOOL_TESTS_MIMALLOC)
 
-TEST_CASE("mimalloc: the version that these tests ran with") {
+TEST_CASE("mimalloc: name() gives the version") {
     MESSAGE(std::string(tidepool::mimalloc_upstream().name()));
     CHECK(std::string(tidepool::mimalloc_upstream().name()).find("mimalloc ") == 0);
 }
 
-TEST_CASE("mimalloc: thousands of threads that allocate and exit leave nothing behind" *
+TEST_CASE("mimalloc: thousands of threads that allocate and exit leave no memory behind" *
           doctest::skip(!adapters::threads_can_be_watched)) {
     threads_leave_nothing(tidepool::mimalloc_upstream(), *tidepool::mimalloc_resource());
 }
 
-TEST_CASE("mimalloc: what decays leaves the process, though the threads that it came from sleep") {
+TEST_CASE("mimalloc: decayed memory of sleeping threads leaves the process") {
     sleepers_keep_nothing(tidepool::mimalloc_upstream(), 6 * mib);
 }
 
-TEST_CASE("mimalloc: a memory resource serves containers") { serves_containers(tidepool::mimalloc_resource()); }
+TEST_CASE("mimalloc: containers work with mimalloc_resource()") { serves_containers(tidepool::mimalloc_resource()); }
 
-TEST_CASE("mimalloc: a heap of its own gives to its thread only, and takes back from any") {
+TEST_CASE("mimalloc: a heap allocates for its own thread only and frees for any thread") {
     tidepool::mimalloc_heap heap;
     void* p = heap.allocate(100, 16);
     REQUIRE(p != nullptr);
@@ -165,7 +165,7 @@ TEST_CASE("mimalloc: a heap of its own gives to its thread only, and takes back 
         heap.purge();
         heap.deallocate(p, 100, 16);
     }).join();
-    CHECK(heap.allocate(5'000'000, 4096) != nullptr);  // goes with the heap
+    CHECK(heap.allocate(5'000'000, 4096) != nullptr);  // freed with the heap
 }
 
 namespace {
@@ -177,8 +177,7 @@ struct heard {
 
 }  // namespace
 
-TEST_CASE(
-    "mimalloc: a deferred-free function that was there before is called after ours, and a forced call ticks nothing") {
+TEST_CASE("mimalloc: mimalloc_pass_on() chains a callback, and a forced call ticks nothing") {
     static_cast<void>(tidepool::mimalloc_upstream());
     int mark = 0;
     tidepool::mimalloc_pass_on(
@@ -189,7 +188,7 @@ TEST_CASE(
         },
         &mark);
     std::thread([] {
-        // Slow paths of mimalloc, and the thread's exit.
+        // Reaches mimalloc's slow paths and the thread's exit.
         for (int i = 0; i < 100; ++i)
             tidepool::mimalloc_resource()->deallocate(tidepool::mimalloc_resource()->allocate(100'000), 100'000);
     }).join();
@@ -211,7 +210,7 @@ TEST_CASE(
 
 #if defined(TIDEPOOL_TESTS_JEMALLOC)
 
-TEST_CASE("jemalloc: the version that these tests ran with, and its heartbeat") {
+TEST_CASE("jemalloc: name() gives the version and the heartbeat") {
     const std::string name = tidepool::jemalloc_upstream().name();
     MESSAGE(name);
     CHECK(name.find("jemalloc ") == 0);
@@ -219,20 +218,20 @@ TEST_CASE("jemalloc: the version that these tests ran with, and its heartbeat") 
         CHECK(name.find("(heartbeat: activity callback)") != std::string::npos);
 }
 
-TEST_CASE("jemalloc: thousands of threads that allocate and exit leave nothing behind" *
+TEST_CASE("jemalloc: thousands of threads that allocate and exit leave no memory behind" *
           doctest::skip(!adapters::threads_can_be_watched)) {
     threads_leave_nothing(tidepool::jemalloc_upstream(), *tidepool::jemalloc_resource());
 }
 
-TEST_CASE("jemalloc: what decays leaves the process, though the threads that it came from sleep") {
+TEST_CASE("jemalloc: decayed memory of sleeping threads leaves the process") {
     sleepers_keep_nothing(tidepool::jemalloc_upstream(), 6 * mib);
-    tidepool::jemalloc_arena arena({.dirty_decay = -1ms, .muzzy_decay = -1ms});  // by the purge alone
+    tidepool::jemalloc_arena arena({.dirty_decay = -1ms, .muzzy_decay = -1ms});  // only purge() returns memory
     sleepers_keep_nothing(arena, 6 * mib);
 }
 
-TEST_CASE("jemalloc: a memory resource serves containers") { serves_containers(tidepool::jemalloc_resource()); }
+TEST_CASE("jemalloc: containers work with jemalloc_resource()") { serves_containers(tidepool::jemalloc_resource()); }
 
-TEST_CASE("jemalloc: arenas are distinct, have the decay times they were given, and are used again when destroyed") {
+TEST_CASE("jemalloc: arenas are distinct, keep their decay times, and are reused") {
     const auto decay_of = [](const tidepool::jemalloc_arena& arena, const char* kind) {
         const std::string name = "arena." + std::to_string(arena.index()) + "." + kind;
         ssize_t ms = -2;
@@ -250,13 +249,13 @@ TEST_CASE("jemalloc: arenas are distinct, have the decay times they were given, 
         CHECK(decay_of(two, "muzzy_decay_ms") == -1);
         first = one.index();
     }
-    // jemalloc has 4094 at a time.
+    // jemalloc allows 4094 arenas at a time.
     unsigned last = first;
     for (int i = 0; i < 200; ++i) last = tidepool::jemalloc_arena().index();
     CHECK(last < first + 100);
 }
 
-TEST_CASE("jemalloc: the heartbeat is whichever there is") {
+TEST_CASE("jemalloc: the first heartbeat hook that the library offers is chosen") {
     using namespace tidepool::detail::jemalloc;
     const auto knowing = [](std::string known) {
         return find_heartbeat_hook([=](const char* name, std::size_t*, std::size_t*) { return known == name ? 0 : 2; });
@@ -266,7 +265,7 @@ TEST_CASE("jemalloc: the heartbeat is whichever there is") {
     CHECK(knowing("experimental.hooks.install") == heartbeat_hook::none);
 }
 
-TEST_CASE("jemalloc: without a hook, as it may come, pools decay by their own slow path") {
+TEST_CASE("jemalloc: without a heartbeat hook, pools decay by their own slow path") {
     tidepool::detail::jemalloc::pretend_without_heartbeat_hook(true);
     CHECK(std::string(tidepool::jemalloc_upstream().name()).find("(no heartbeat)") != std::string::npos);
     {
@@ -282,13 +281,13 @@ TEST_CASE("jemalloc: without a hook, as it may come, pools decay by their own sl
         std::this_thread::sleep_for(10ms);
         for (int i = 0; i < 100; ++i)
             tidepool::jemalloc_resource()->deallocate(tidepool::jemalloc_resource()->allocate(100'000), 100'000);
-        CHECK(untouched.stats().ticks == ticks);  // nobody has told it
+        CHECK(untouched.stats().ticks == ticks);  // no heartbeat reached it
         until([&] { return untouched.stats().upstream_bytes == 0 && pool.stats().ticks > 1; }, [&] { use(pool); });
     }
     tidepool::detail::jemalloc::pretend_without_heartbeat_hook(false);
 }
 
-TEST_CASE("jemalloc: the hook that a thread had before is called in turn") {
+TEST_CASE("jemalloc: the activity callback that a thread had before is still called") {
     using tidepool::detail::jemalloc::activity_callback;
     if (std::string(tidepool::jemalloc_upstream().name()).find("activity callback") == std::string::npos) return;
     std::thread([] {
@@ -303,7 +302,7 @@ TEST_CASE("jemalloc: the hook that a thread had before is called in turn") {
     }).join();
 }
 
-TEST_CASE("jemalloc: its memory is its own, and it says so") {
+TEST_CASE("jemalloc: memory of an arena belongs to that arena") {
     tidepool::jemalloc_arena arena;
     void* p = arena.allocate(100, 16);
     unsigned found = 0;
@@ -318,13 +317,14 @@ TEST_CASE("jemalloc: its memory is its own, and it says so") {
 
 #if defined(TIDEPOOL_TESTS_MIMALLOC) && defined(TIDEPOOL_TESTS_JEMALLOC)
 
-TEST_CASE("mimalloc and jemalloc serve pools side by side, one above the other, and age them all" *
+TEST_CASE("pools over mimalloc, over jemalloc and over another pool all decay" *
           doctest::skip(!adapters::threads_can_be_watched)) {
     tidepool::counting_upstream mi_books(tidepool::mimalloc_upstream()), je_books(tidepool::jemalloc_upstream());
     {
         tidepool::pool_resource over_mi({.decay_interval = 1ms}, mi_books), over_je({.decay_interval = 1ms}, je_books);
-        tidepool::pool_resource over_pool({.decay_interval = 1ms},
-                                          &over_mi);  // no leaf: its upstream is a program's resource
+        tidepool::pool_resource over_pool(
+            {.decay_interval = 1ms},
+            &over_mi);  // not heartbeat_safe: its upstream is a memory resource of the program
         support::on_threads(4, [&](std::size_t me) {
             for (std::size_t i = 0; i < support::scaled(200); ++i) {
                 std::pmr::list<std::pmr::string> one(&over_mi), two(&over_je), three(&over_pool);

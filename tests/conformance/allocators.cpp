@@ -1,4 +1,4 @@
-// allocator and pool_allocator against the standard's allocator requirements.
+// Tests allocator and pool_allocator against the allocator requirements of the standard.
 #include <tidepool/allocator.hpp>
 
 #include <doctest/doctest.h>
@@ -31,7 +31,7 @@ struct alignas(Alignment) aligned_value {
     std::uint32_t value;
 };
 
-// What the standard's tables ask of an allocator of T, and can be said at compile time.
+// The requirements on an allocator of T that can be checked at compile time.
 template <template <class> class Allocator, class T>
 constexpr bool meets_the_tables() {
     using here = Allocator<T>;
@@ -64,7 +64,7 @@ static_assert(stateful::propagate_on_container_move_assignment::value);
 static_assert(stateful::propagate_on_container_swap::value);
 static_assert(std::is_convertible_v<pool_resource&, pool_allocator<int>>);
 
-TEST_CASE("allocators are equal exactly if each can free what the other gave") {
+TEST_CASE("allocators are equal if and only if each can free the other's blocks") {
     pool_resource one, other;
     CHECK(allocator<int>() == allocator<int>());
     CHECK(pool_allocator<int>(one) == pool_allocator<int>(one));
@@ -82,7 +82,7 @@ TEST_CASE("allocators are equal exactly if each can free what the other gave") {
     CHECK(other.stats() == tidepool::stats{});
 }
 
-// Takes arrays of T of many lengths, writes all of them, and frees them.
+// Allocates arrays of T of many lengths, writes to all of them, and frees them.
 template <class T, class Allocator>
 void use_arrays(Allocator from) {
     held_blocks held;
@@ -93,7 +93,7 @@ void use_arrays(Allocator from) {
     });
 }
 
-TEST_CASE_TEMPLATE("arrays of any length are aligned as their type demands", T, char, std::uint64_t, std::string,
+TEST_CASE_TEMPLATE("arrays of any length have the alignment of their type", T, char, std::uint64_t, std::string,
                    aligned_value<32>, aligned_value<64>, aligned_value<4096>, aligned_value<8192>) {
     counting_upstream upstream;
     const std::uint64_t before = tidepool::default_pool().stats().blocks_in_use;
@@ -108,7 +108,7 @@ TEST_CASE_TEMPLATE("arrays of any length are aligned as their type demands", T, 
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("a pool allocator's large blocks are those of its pool") {
+TEST_CASE("large blocks of a pool_allocator come from its pool") {
     tidepool::pool_options options = hand_ticked();
     options.largest_required_pool_block = 256;
     pool_resource pool(options);
@@ -117,14 +117,14 @@ TEST_CASE("a pool allocator's large blocks are those of its pool") {
     std::uint64_t* large = from.allocate(33);
     CHECK(pool.stats().blocks_in_use == 1);
     CHECK(pool.stats().large_bytes == 33 * sizeof(std::uint64_t));
-    pool.deallocate(small, 32 * sizeof(std::uint64_t), alignof(std::uint64_t));  // one memory, two ways in
+    pool.deallocate(small, 32 * sizeof(std::uint64_t), alignof(std::uint64_t));  // both use the same memory
     pool.deallocate(large, 33 * sizeof(std::uint64_t), alignof(std::uint64_t));
     CHECK(pool.stats().large_blocks == 0);
 }
 
 template <class Allocator>
 void check_overflow(Allocator from) {
-    // Volatile: the compiler would warn of constants that it can see.
+    // Volatile, since the compiler would warn about constants.
     volatile std::size_t hidden_max = std::numeric_limits<std::size_t>::max();
     const std::size_t size_max = hidden_max;
     constexpr std::size_t each = sizeof(typename Allocator::value_type);
@@ -138,7 +138,7 @@ void check_overflow(Allocator from) {
     CHECK(p == nullptr);
 }
 
-TEST_CASE("an array length that overflows throws bad_array_new_length, one that is too long for memory bad_alloc") {
+TEST_CASE("overflow throws bad_array_new_length, lack of memory throws bad_alloc") {
     pool_resource pool;
     check_overflow(allocator<std::uint64_t>());
     check_overflow(pool_allocator<std::uint64_t>(pool));
@@ -146,7 +146,7 @@ TEST_CASE("an array length that overflows throws bad_array_new_length, one that 
     check_overflow(pool_allocator<aligned_value<4096>>(pool));
 }
 
-TEST_CASE("a pool allocator without memory throws bad_alloc") {
+TEST_CASE("a pool_allocator without memory throws bad_alloc") {
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
     upstream.fail_from(1);
@@ -184,7 +184,7 @@ void share(Allocator from) {
     CHECK(array[999] == 7);
 }
 
-TEST_CASE("allocate_shared takes both allocators") {
+TEST_CASE("allocate_shared works with both allocators") {
     const std::uint64_t before = tidepool::default_pool().stats().blocks_in_use;
     share(allocator<char>());
     CHECK(tidepool::default_pool().stats().blocks_in_use == before);
@@ -194,7 +194,7 @@ TEST_CASE("allocate_shared takes both allocators") {
     CHECK(pool.stats().refilled_blocks > 0);
 }
 
-TEST_CASE("the pool of the stateless allocator is one and the same, over mmap") {
+TEST_CASE("the stateless allocator uses one process-wide pool over mmap") {
     CHECK(&tidepool::default_pool() == &tidepool::default_pool());
     CHECK(std::string(tidepool::default_pool().upstream().name()) == tidepool::pages_upstream().name());
     const std::uint64_t before = tidepool::default_pool().stats().blocks_in_use;
@@ -204,7 +204,7 @@ TEST_CASE("the pool of the stateless allocator is one and the same, over mmap") 
     CHECK(tidepool::default_pool().stats().blocks_in_use == before);
 }
 
-TEST_CASE("a container moves its storage between equal allocators and its elements between unequal ones") {
+TEST_CASE("containers move storage between equal allocators, else elements") {
     pool_resource one(hand_ticked()), other(hand_ticked());
     std::vector<int, pool_allocator<int>> from(100, 7, one);
     const int* storage = from.data();
@@ -216,7 +216,7 @@ TEST_CASE("a container moves its storage between equal allocators and its elemen
     CHECK(other.stats().blocks_in_use == 1);
 
     std::list<int, pool_allocator<int>> left({1, 2, 3}, one), right({4}, other);
-    left.swap(right);  // the allocators go along
+    left.swap(right);  // the allocators are swapped, too
     CHECK(left.get_allocator() == pool_allocator<int>(other));
     CHECK(right.size() == 3);
     right = std::move(left);
@@ -224,7 +224,7 @@ TEST_CASE("a container moves its storage between equal allocators and its elemen
     right = std::list<int, pool_allocator<int>>({5, 6}, one);
     const auto copy = right;
     CHECK(copy == right);
-    left = copy;  // and a copy leaves the target's where it is
+    left = copy;  // copy assignment keeps the target's allocator
     CHECK(left.get_allocator() == pool_allocator<int>(other));
 }
 

@@ -1,4 +1,4 @@
-// Address-sanitizer builds: a cached block is off limits, one in use is all the program's.
+// Address sanitizer builds: a cached block is poisoned, and a block in use is fully accessible.
 #include <doctest/doctest.h>
 
 #include <cstddef>
@@ -25,7 +25,7 @@ using tidepool::pool_resource;
 
 constexpr bool not_poisoned = !support::under_asan;
 
-// The compiler may not leave the access out.
+// Volatile, so that the compiler keeps the access.
 void read(const void* p) { static_cast<void>(*static_cast<const volatile unsigned char*>(p)); }
 void write(void* p) { *static_cast<volatile unsigned char*>(p) = 1; }
 
@@ -37,8 +37,7 @@ void check_off_limits(void* p) {
     }
 }
 
-TEST_CASE("touching a block that was freed into the pool is an error, at its first byte and at its last" *
-          doctest::skip(not_poisoned)) {
+TEST_CASE("touching the first or last byte of a block freed into a pool is an error" * doctest::skip(not_poisoned)) {
     const support::calm quiet;
     for (const setup& each : every_setup()) {
         CAPTURE(each.name);
@@ -56,9 +55,9 @@ TEST_CASE("touching a block that was freed into the pool is an error, at its fir
     }
 }
 
-TEST_CASE("touching a block that was refilled but never handed out is an error" * doctest::skip(not_poisoned)) {
+TEST_CASE("touching a block that was refilled but never allocated is an error" * doctest::skip(not_poisoned)) {
     const support::calm quiet;
-    // Hands out pieces of one array, so that the test knows where the blocks are that it was not given.
+    // Allocates pieces of one array, so that the test knows where the blocks are that the pool did not return to it.
     struct {
         alignas(4096) unsigned char memory[64 * 256];
         std::size_t used = 0;
@@ -79,7 +78,7 @@ TEST_CASE("touching a block that was refilled but never handed out is an error" 
         CHECK(never_handed_out > 0);
         for (void* each : mine) pool.deallocate(each, 64);
     }
-    // What went back to the upstream is the upstream's.
+    // Memory that was returned to the upstream is accessible to the upstream.
     std::memset(upstream.memory, 0, sizeof upstream.memory);
 
     pool_resource pool(hand_ticked());
@@ -101,7 +100,7 @@ TEST_CASE("touching an idle object is an error" * doctest::skip(not_poisoned)) {
     pool.put(object);
 }
 
-TEST_CASE("allocators and block pools forbid their cached blocks, too" * doctest::skip(not_poisoned)) {
+TEST_CASE("cached blocks of allocators and block pools are poisoned" * doctest::skip(not_poisoned)) {
     const support::calm quiet;
     int* p = tidepool::allocator<int>().allocate(10);
     tidepool::allocator<int>().deallocate(p, 10);
@@ -112,7 +111,7 @@ TEST_CASE("allocators and block pools forbid their cached blocks, too" * doctest
     check_off_limits(block);
 }
 
-TEST_CASE("all of a block in use is the program's, whatever it was before" * doctest::skip(not_poisoned)) {
+TEST_CASE("all bytes of a block in use are accessible, whatever it was before" * doctest::skip(not_poisoned)) {
     pool_resource pool(hand_ticked());
     for (int round = 0; round < 4; ++round) {
         held_blocks held;

@@ -1,4 +1,4 @@
-// block_pool: blocks of one size, which need not be one of the size classes.
+// block_pool: blocks of one size, which need not be the size of a size class.
 #include <tidepool/block_pool.hpp>
 
 #include <doctest/doctest.h>
@@ -21,7 +21,7 @@ struct shape {
     std::size_t bytes, alignment;
 };
 
-TEST_CASE("blocks of every size and alignment are aligned, distinct and usable from end to end") {
+TEST_CASE("blocks of every size and alignment are aligned, distinct and fully usable") {
     const std::vector<shape> shapes{{1, 1},       {8, 8},       {16, 16},       {17, 1},           {100, 16},
                                     {100, 64},    {1000, 8},    {3000, 4096},   {4096, 4096},      {5000, 128},
                                     {33'333, 16}, {65'536, 64}, {70'000, 4096}, {1'048'576, 4096}, {1'000'001, 1}};
@@ -38,7 +38,7 @@ TEST_CASE("blocks of every size and alignment are aligned, distinct and usable f
             const int count = wanted.bytes > 10'000 ? 30 : 700;
             for (int round = 0; round < 2; ++round) {
                 held_blocks held;
-                // All of block_bytes() is the program's.
+                // The program may use all of block_bytes().
                 for (int i = 0; i < count; ++i) held.hold(pool.allocate(), pool.block_bytes(), wanted.alignment);
                 CHECK(pool.stats().blocks_in_use == static_cast<std::size_t>(count));
                 CHECK(pool.stats().bytes_in_use == static_cast<std::size_t>(count) * pool.block_bytes());
@@ -48,7 +48,7 @@ TEST_CASE("blocks of every size and alignment are aligned, distinct and usable f
         }
 }
 
-TEST_CASE("a block pool asks its upstream for nothing before it is used, and ends with its books balanced") {
+TEST_CASE("a block pool allocates nothing before use and returns everything at its end") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         counting_upstream upstream;
         {
@@ -69,7 +69,7 @@ TEST_CASE("a block pool asks its upstream for nothing before it is used, and end
     }
 }
 
-TEST_CASE("a block pool's idle blocks are upstream after two ticks, or at once by trim") {
+TEST_CASE("idle blocks of a block pool are returned by two ticks, or at once by trim") {
     counting_upstream upstream;
     block_pool pool(500, 16, hand_ticked(), upstream);
     const auto stock = [&] {
@@ -86,7 +86,7 @@ TEST_CASE("a block pool's idle blocks are upstream after two ticks, or at once b
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("null is handed back like a block, and ignored") {
+TEST_CASE("deallocating a null pointer into a block pool does nothing") {
     block_pool pool(64);
     pool.deallocate(nullptr);
     CHECK(pool.stats() == tidepool::stats{});

@@ -1,4 +1,4 @@
-// Standard containers of every kind over the three ways to give them a pool.
+// Standard containers of every kind, with each of the three ways to give them a pool.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -32,7 +32,7 @@ namespace {
 using namespace conformance;
 using tidepool::pool_resource;
 
-// Each way to give containers a pool: the allocator for a T, one such, and the pool that it leads to.
+// Each way to give containers a pool: the allocator type for T, an allocator, and its pool.
 struct by_polymorphic_allocator {
     template <class T>
     using allocator = std::pmr::polymorphic_allocator<T>;
@@ -58,7 +58,7 @@ struct by_default_allocator {
 
 #define TIDEPOOL_TEST_WAYS by_polymorphic_allocator, by_pool_allocator, by_default_allocator
 
-// Every kind of container, its allocator chosen by A.
+// Every kind of container, with the allocator that A selects.
 template <template <class> class A>
 struct kinds {
     using string = std::basic_string<char, std::char_traits<char>, A<char>>;
@@ -108,7 +108,7 @@ void add(Container& to, int first, int last) {
     }
 }
 
-// Frees a part of the storage in a pattern of holes.
+// Frees part of the storage, in a pattern of holes.
 template <class Container>
 void erase_some(Container& from) {
     std::erase_if(from, [](const auto& each) {
@@ -119,7 +119,7 @@ void erase_some(Container& from) {
     });
 }
 
-// Builds, copies, moves, swaps, thins out, refills and empties containers. Returns one that has been through it all.
+// Builds, copies, moves, swaps, thins out, refills and empties containers. Returns one that went through all of it.
 template <class Container, class Source>
 Container go_through_everything(const Source& source) {
     const typename Container::allocator_type allocator(source);
@@ -148,7 +148,7 @@ Container go_through_everything(const Source& source) {
     return last;
 }
 
-// The same with the standard's own allocator is what it must come to.
+// The result must equal that of std::allocator.
 template <class Container>
 struct in_standard_memory;
 template <template <class...> class C, class... Arguments>
@@ -165,8 +165,7 @@ struct in_standard_memory<C<Arguments...>> {
     using type = C<typename swapped<Arguments>::type...>;
 };
 
-TEST_CASE_TEMPLATE("containers of every kind hold what they hold in standard memory, and give all of it back", Way,
-                   TIDEPOOL_TEST_WAYS) {
+TEST_CASE_TEMPLATE("every container behaves as over standard memory and returns all of it", Way, TIDEPOOL_TEST_WAYS) {
     Way way;
     const std::uint64_t before = way.pool().stats().blocks_in_use;
     kinds<Way::template allocator>::visit_all([&]<class Container>() {
@@ -180,7 +179,7 @@ TEST_CASE_TEMPLATE("containers of every kind hold what they hold in standard mem
     CHECK(way.pool().stats().large_blocks == 0);
 }
 
-TEST_CASE_TEMPLATE("containers are built by one thread, swapped, grown by a second and destroyed by a third", Way,
+TEST_CASE_TEMPLATE("containers may be built, swapped, grown and destroyed by different threads", Way,
                    TIDEPOOL_TEST_WAYS) {
     Way way;
     const std::uint64_t before = way.pool().stats().blocks_in_use;
@@ -210,7 +209,7 @@ TEST_CASE_TEMPLATE("containers are built by one thread, swapped, grown by a seco
     CHECK(way.pool().stats().large_blocks == 0);
 }
 
-TEST_CASE_TEMPLATE("threads fill and drop containers of one pool side by side", Way, TIDEPOOL_TEST_WAYS) {
+TEST_CASE_TEMPLATE("threads fill and destroy containers over one pool concurrently", Way, TIDEPOOL_TEST_WAYS) {
     Way way;
     const std::uint64_t before = way.pool().stats().blocks_in_use;
     support::on_threads(4, [&](std::size_t) {
@@ -223,11 +222,11 @@ TEST_CASE_TEMPLATE("threads fill and drop containers of one pool side by side", 
     CHECK(way.pool().stats().blocks_in_use == before);
 }
 
-TEST_CASE("nested pmr containers take everything from the pool") {
+TEST_CASE("nested pmr containers allocate everything from the pool") {
     support::counting_resource upstream;
     {
         pool_resource pool(hand_ticked(), &upstream);
-        // Nothing may go past the pool.
+        // Fails if anything bypasses the pool.
         std::pmr::memory_resource* const usual = std::pmr::set_default_resource(std::pmr::null_memory_resource());
         {
             using index = std::pmr::unordered_map<std::pmr::string, std::pmr::list<std::pmr::vector<std::uint32_t>>>;
@@ -255,7 +254,7 @@ TEST_CASE("nested pmr containers take everything from the pool") {
     CHECK(upstream.books.balanced());
 }
 
-TEST_CASE("a scoped allocator hands the pool down to the elements") {
+TEST_CASE("a scoped allocator passes the pool on to the elements") {
     pool_resource pool(hand_ticked());
     using text = std::basic_string<char, std::char_traits<char>, tidepool::pool_allocator<char>>;
     std::vector<text, std::scoped_allocator_adaptor<tidepool::pool_allocator<text>>> lines(pool);

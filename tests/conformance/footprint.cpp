@@ -1,4 +1,4 @@
-// What a pool weighs: unused, in use, and after its blocks have decayed.
+// How much memory a pool takes: unused, in use, and after its blocks have decayed.
 #include <doctest/doctest.h>
 #include <malloc.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@ namespace {
 using namespace conformance;
 using tidepool::pool_resource;
 
-// A sanitizer's shadow and quarantine count as resident memory and hide what is to be seen.
+// A sanitizer's shadow and quarantine count as resident memory and hide what is measured.
 constexpr bool weighable = !support::under_asan && !support::under_tsan;
 
 std::size_t resident_bytes() {
@@ -39,8 +39,8 @@ std::size_t resident_bytes() {
 
 std::size_t malloced_bytes() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
 
-// Constructs many pools without using them and returns what each has cost: the object itself, what it got from malloc,
-// and, by the process's size, what it got elsewhere.
+// Constructs many pools without using them and returns the bytes that each took: the object itself, memory from malloc,
+// and, judged by the size of the process, memory from elsewhere.
 template <class Pool>
 std::size_t weight_of_unused() {
     constexpr std::size_t count = 400;
@@ -49,13 +49,13 @@ std::size_t weight_of_unused() {
     const std::size_t malloced = malloced_bytes(), resident = resident_bytes();
     for (std::size_t i = 0; i < count; ++i) pools.push_back(std::make_unique<Pool>());
     const std::size_t from_malloc = (malloced_bytes() - malloced) / count;
-    // Where the memory is what former pools left, the process may even shrink: the kernel counts in batches.
+    // If earlier pools left enough memory, the process may even shrink, since the kernel counts in batches.
     const std::size_t from_anywhere = (std::max(resident_bytes(), resident) - resident) / count;
-    CHECK(from_malloc >= sizeof(Pool));  // otherwise nothing was weighed
+    CHECK(from_malloc >= sizeof(Pool));  // otherwise nothing was measured
     return std::max(from_malloc, from_anywhere);
 }
 
-TEST_CASE("a pool that is constructed and never used holds under 4 KiB" * doctest::skip(!weighable)) {
+TEST_CASE("a pool that is constructed and never used holds less than 4 KiB" * doctest::skip(!weighable)) {
     struct sized_pool : tidepool::block_pool {
         sized_pool() : block_pool(64) {}
     };
@@ -64,13 +64,13 @@ TEST_CASE("a pool that is constructed and never used holds under 4 KiB" * doctes
     CHECK(weight_of_unused<tidepool::object_pool<int>>() < 4096);
 }
 
-TEST_CASE("a block is at most an eighth larger than the request, and below 128 bytes at most 15 bytes larger") {
+TEST_CASE("a block wastes at most an eighth, and below 128 bytes at most 15 bytes") {
     const support::calm quiet;
     pool_resource pool(hand_ticked());
     std::vector<std::size_t> sizes;
     for (std::size_t bytes = 1; bytes <= 1100; ++bytes) sizes.push_back(bytes);
     for (std::uint32_t c = 0; c + 1 < tidepool::detail::size_class_count; ++c)
-        sizes.push_back(tidepool::detail::size_class_bytes(c) + 1);  // where the waste is largest
+        sizes.push_back(tidepool::detail::size_class_bytes(c) + 1);  // the request with the most waste
     for (const std::size_t bytes : sizes) {
         CAPTURE(bytes);
         void* block = pool.allocate(bytes);
@@ -81,7 +81,7 @@ TEST_CASE("a block is at most an eighth larger than the request, and below 128 b
     }
 }
 
-TEST_CASE("over mmap, what has decayed has left the process" * doctest::skip(!weighable)) {
+TEST_CASE("over mmap, decayed memory has left the process" * doctest::skip(!weighable)) {
     constexpr std::size_t bytes_total = 64 << 20;
     pool_resource pool(hand_ticked());
     std::vector<std::pair<void*, std::size_t>> blocks;

@@ -1,5 +1,5 @@
-// Blocks that a test holds, each filled from end to end with a mark, so that it is seen whether a pool hands out memory
-// that is misaligned, too short, or somebody else's.
+// Blocks that a test holds, each filled with a mark, which shows whether a pool returned memory that is misaligned, too
+// short, or in use elsewhere.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -16,12 +16,12 @@
 
 namespace conformance {
 
-// Not inlined: std::pmr::memory_resource::allocate() promises the compiler what is to be checked here.
+// Not inlined, since std::pmr::memory_resource::allocate() promises the compiler exactly what is checked here.
 [[gnu::noinline]] inline bool is_aligned(const void* p, std::size_t alignment) {
     return p != nullptr && reinterpret_cast<std::uintptr_t>(p) % alignment == 0;
 }
 
-// One thread.
+// For one thread.
 class held_blocks {
 public:
     struct block {
@@ -31,7 +31,7 @@ public:
         unsigned char mark;
     };
 
-    // Takes over a block that the caller was given, and writes all of it.
+    // Takes ownership of a block and writes to all of it.
     void hold(void* p, std::size_t bytes, std::size_t alignment) {
         CAPTURE(bytes);
         CAPTURE(alignment);
@@ -45,14 +45,14 @@ public:
         hold(from.allocate(bytes, alignment), bytes, alignment);
     }
 
-    // Every block still holds what was written into it.
+    // Whether every block still holds its mark.
     bool intact() const {
         return std::all_of(blocks_.begin(), blocks_.end(), [](const block& b) {
             return b.bytes == 0 || (b.p[0] == b.mark && std::memcmp(b.p, b.p + 1, b.bytes - 1) == 0);
         });
     }
 
-    // No two share a byte; of no bytes, no address.
+    // Whether no two blocks share a byte; blocks of zero bytes must differ in their address.
     bool disjoint() const {
         std::vector<std::pair<const unsigned char*, const unsigned char*>> ranges;
         ranges.reserve(blocks_.size());
@@ -63,7 +63,7 @@ public:
                }) == ranges.end();
     }
 
-    // Calls free_one(block) for all of them, in an order drawn by chance.
+    // Calls free_one(block) for all blocks in random order.
     template <class Free>
     void give_back_with(Free free_one) {
         CHECK(intact());
@@ -78,7 +78,7 @@ public:
         give_back_with([&](const block& b) { to.deallocate(b.p, b.bytes, b.alignment); });
     }
 
-    // The program forgets them.
+    // Forgets all blocks without freeing them.
     void abandon() { blocks_.clear(); }
 
     const std::vector<block>& blocks() const { return blocks_; }

@@ -1,5 +1,5 @@
-// Hardened builds: a block freed twice, with a wrong size, or into a pool that never gave it ends the program at the
-// very call, with a message that says what, where and which class.
+// Hardened builds: freeing a block twice, with a wrong size, or into the wrong pool ends the program in that call, with
+// a message that names the error, the address and the size class.
 #include <doctest/doctest.h>
 
 #include <csignal>
@@ -35,7 +35,7 @@ std::string text_of(const void* p) {
     return text;
 }
 
-// `deed` ends the process with these words on stderr, and does not come back first.
+// Checks that `deed` does not return but ends the process with these words on stderr.
 template <class Deed>
 void check_stops(Deed deed, std::initializer_list<std::string> words) {
     const support::death end = support::died([&] {
@@ -58,20 +58,20 @@ void churn(pool_resource& pool) {
     for (void* each : blocks) pool.deallocate(each, 64);
 }
 
-// A way in which a block of 64 bytes leaves the program's hands.
+// A way in which the program gives up a block of 64 bytes.
 struct departure {
     const char* name;
     void (*free)(pool_resource& pool, void* block);
 };
 
-// Checks for each way and each source that the block cannot be freed once more.
+// Checks for each way and each source that freeing the block again is caught.
 void check_gone(const std::vector<departure>& ways, std::initializer_list<std::string> words) {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct})
         for (const departure& way : ways) {
             CAPTURE(way.name);
             CAPTURE(static_cast<int>(source));
             pool_resource pool(hand_ticked(source));
-            void* neighbour = pool.allocate(64);  // keeps a span in place
+            void* neighbour = pool.allocate(64);  // keeps the span from being returned
             void* block = pool.allocate(64);
             way.free(pool, block);
             check_stops([&] { pool.deallocate(block, 64); }, words);
@@ -80,8 +80,8 @@ void check_gone(const std::vector<departure>& ways, std::initializer_list<std::s
         }
 }
 
-TEST_CASE("a block freed twice is caught, wherever the pool keeps it by then" * doctest::skip(not_watched)) {
-    const support::calm quiet;  // a dropped block has left the pool
+TEST_CASE("a double free is caught wherever the pool keeps the block" * doctest::skip(not_watched)) {
+    const support::calm quiet;  // the chaos build would drop blocks, which then have left the pool
     check_gone({{"in the thread's own magazine", [](pool_resource& pool, void* block) { pool.deallocate(block, 64); }},
                 {"deeper in the thread's own part",
                  [](pool_resource& pool, void* block) {
@@ -98,7 +98,7 @@ TEST_CASE("a block freed twice is caught, wherever the pool keeps it by then" * 
                {"double free"});
 }
 
-TEST_CASE("a block that has left the pool is caught, too" * doctest::skip(not_watched)) {
+TEST_CASE("a double free is caught after the block has left the pool" * doctest::skip(not_watched)) {
     check_gone({{"by two ticks",
                  [](pool_resource& pool, void* block) {
                      pool.deallocate(block, 64);
@@ -113,14 +113,14 @@ TEST_CASE("a block that has left the pool is caught, too" * doctest::skip(not_wa
                {});
 }
 
-TEST_CASE("a block that went with release is foreign" * doctest::skip(not_watched)) {
+TEST_CASE("freeing a block after release() is caught as foreign" * doctest::skip(not_watched)) {
     pool_resource pool(hand_ticked());
     void* block = pool.allocate(64);
     pool.release();
     check_stops([&] { pool.deallocate(block, 64); }, {"foreign pointer", text_of(block), "64 B"});
 }
 
-TEST_CASE("a block that was freed and taken again may be freed again" * doctest::skip(not_watched)) {
+TEST_CASE("a block that was freed and allocated again may be freed again" * doctest::skip(not_watched)) {
     pool_resource pool(hand_ticked());
     for (int i = 0; i < 5; ++i) {
         churn(pool);
@@ -130,7 +130,7 @@ TEST_CASE("a block that was freed and taken again may be freed again" * doctest:
     CHECK(pool.stats().blocks_in_use == 0);
 }
 
-TEST_CASE("a wrong size is caught" * doctest::skip(not_watched)) {
+TEST_CASE("deallocate with a wrong size is caught" * doctest::skip(not_watched)) {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         pool_resource pool(hand_ticked(source));
         void* block = pool.allocate(64);
@@ -138,7 +138,7 @@ TEST_CASE("a wrong size is caught" * doctest::skip(not_watched)) {
         check_stops([&] { pool.deallocate(block, 1); }, {"wrong size", text_of(block), "64 B", "16 B"});
         check_stops([&] { pool.deallocate(block, 64, 128); }, {"wrong size", text_of(block), "64 B", "128 B"});
         check_stops([&] { pool.deallocate(block, 40'000); }, {text_of(block), "40000"});
-        pool.deallocate(block, 60);  // of the same class, so it is none
+        pool.deallocate(block, 60);  // the same size class, so this is no error
     }
 }
 
@@ -152,7 +152,7 @@ TEST_CASE("a large block freed with a wrong size or twice is caught" * doctest::
     check_stops([&] { pool.deallocate(block, 40'000); }, {text_of(block), "40000"});
 }
 
-TEST_CASE("a pointer that no pool gave is caught" * doctest::skip(not_watched)) {
+TEST_CASE("a pointer that no pool returned is caught" * doctest::skip(not_watched)) {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         pool_resource pool(hand_ticked(source)), unused(hand_ticked(source));
         void* block = pool.allocate(64);
@@ -167,7 +167,7 @@ TEST_CASE("a pointer that no pool gave is caught" * doctest::skip(not_watched)) 
     }
 }
 
-TEST_CASE("a block of another pool is caught" * doctest::skip(not_watched)) {
+TEST_CASE("freeing a block into another pool is caught" * doctest::skip(not_watched)) {
     pool_resource mine(hand_ticked()), other(hand_ticked());
     churn(other);
     void* block = mine.allocate(64);
@@ -175,8 +175,8 @@ TEST_CASE("a block of another pool is caught" * doctest::skip(not_watched)) {
     mine.deallocate(block, 64);
 }
 
-TEST_CASE("allocators catch what the resource catches" * doctest::skip(not_watched)) {
-    const support::calm quiet;  // a dropped block has left the pool
+TEST_CASE("allocators catch the same misuse as pool_resource" * doctest::skip(not_watched)) {
+    const support::calm quiet;  // the chaos build would drop blocks, which then have left the pool
     pool_resource pool(hand_ticked());
     tidepool::pool_allocator<std::uint64_t> stateful(pool);
     std::uint64_t* block = stateful.allocate(8);
@@ -188,7 +188,7 @@ TEST_CASE("allocators catch what the resource catches" * doctest::skip(not_watch
 }
 
 TEST_CASE("a block pool catches double frees and foreign pointers" * doctest::skip(not_watched)) {
-    const support::calm quiet;  // a dropped block has left the pool
+    const support::calm quiet;  // the chaos build would drop blocks, which then have left the pool
     tidepool::block_pool pool(100, 16, hand_ticked()), other(100, 16, hand_ticked());
     void* block = pool.allocate();
     int local = 0;
@@ -198,8 +198,8 @@ TEST_CASE("a block pool catches double frees and foreign pointers" * doctest::sk
     check_stops([&] { pool.deallocate(block); }, {"double free", text_of(block), "112 B"});
 }
 
-TEST_CASE("an object pool catches an object that is put twice or was never its own" * doctest::skip(not_watched)) {
-    const support::calm quiet;  // a dropped block has left the pool
+TEST_CASE("an object pool catches an object put twice and a foreign object" * doctest::skip(not_watched)) {
+    const support::calm quiet;  // the chaos build would drop blocks, which then have left the pool
     tidepool::object_pool<std::uint64_t> pool({}, {}, hand_ticked_objects()), other({}, {}, hand_ticked_objects());
     std::uint64_t* object = pool.get();
     std::uint64_t local = 0;

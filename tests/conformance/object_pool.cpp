@@ -28,7 +28,7 @@ struct census {
     int alive() const { return made - destroyed; }
 };
 
-// Neither copied nor moved, and counted.
+// Can be neither copied nor moved, and is counted.
 class citizen {
 public:
     explicit citizen(census& counted) : census_(counted) { ++census_.made; }
@@ -42,7 +42,7 @@ private:
     census& census_;
 };
 
-// A pool of citizens that ages by hand, with the reset policy `reset`.
+// A pool of citizens with the given reset, which ages by explicit ticks only.
 template <class Reset = tidepool::no_reset>
 auto make_pool(census& counted, Reset reset = {}, std::size_t magazine_capacity = 1) {
     const auto factory = [&counted] { return citizen(counted); };
@@ -62,14 +62,14 @@ void put(Pool& pool, const std::vector<citizen*>& all) {
     for (citizen* each : all) pool.put(each);
 }
 
-TEST_CASE("an empty pool gives nothing, and asking for it makes nothing") {
+TEST_CASE("try_get on an empty pool returns null and constructs nothing") {
     census counted;
     const auto pool = make_pool(counted);
     CHECK(pool->try_get() == nullptr);
     CHECK(counted.made == 0);
 }
 
-TEST_CASE("get makes a new object only on a miss") {
+TEST_CASE("get constructs an object only on a miss") {
     const support::calm quiet;
     census counted;
     const auto pool = make_pool(counted);
@@ -86,7 +86,7 @@ TEST_CASE("get makes a new object only on a miss") {
     CHECK(counted.destroyed == 0);
 }
 
-TEST_CASE("what was put comes back as the same set, whatever the magazine's capacity") {
+TEST_CASE("get returns the same set of objects that was put, for any capacity") {
     const support::calm quiet;
     for (const std::size_t capacity : {1U, 2U, 8U, 256U}) {
         CAPTURE(capacity);
@@ -107,7 +107,7 @@ TEST_CASE("what was put comes back as the same set, whatever the magazine's capa
     }
 }
 
-TEST_CASE("objects keep what was in them, for no reset means none") {
+TEST_CASE("without a reset, objects keep their contents") {
     const support::calm quiet;
     census counted;
     const auto pool = make_pool(counted);
@@ -119,7 +119,7 @@ TEST_CASE("objects keep what was in them, for no reset means none") {
     pool->put(one);
 }
 
-TEST_CASE("idle objects survive one tick and none survives two") {
+TEST_CASE("idle objects survive one tick, and none survives two") {
     const support::calm quiet;
     census counted;
     const auto pool = make_pool(counted);
@@ -130,7 +130,7 @@ TEST_CASE("idle objects survive one tick and none survives two") {
     CHECK(counted.destroyed == 100);
 }
 
-TEST_CASE("every idle object is destroyed exactly once: by trim, by a tick, or by the pool's end") {
+TEST_CASE("every idle object is destroyed exactly once") {
     for (const std::size_t capacity : {1U, 8U}) {
         census counted;
         auto pool = make_pool(counted, tidepool::no_reset{}, capacity);
@@ -147,12 +147,12 @@ TEST_CASE("every idle object is destroyed exactly once: by trim, by a tick, or b
     }
 }
 
-TEST_CASE("trim leaves as many idle objects as it is told to, and says how many it destroyed") {
+TEST_CASE("trim keeps the requested number of objects and returns how many it destroyed") {
     const support::calm quiet;
     census counted;
     const auto pool = make_pool(counted);
     put(*pool, get(*pool, 100));
-    // Numbers that overflow when they are turned into bytes are still "all".
+    // A number of objects whose bytes would overflow still means all.
     for (const std::size_t all : {std::size_t{100}, std::numeric_limits<std::size_t>::max(),
                                   std::numeric_limits<std::size_t>::max() / sizeof(citizen) + 1})
         CHECK(pool->trim(all) == 0);
@@ -163,17 +163,17 @@ TEST_CASE("trim leaves as many idle objects as it is told to, and says how many 
     CHECK(counted.alive() == 0);
 }
 
-TEST_CASE("beyond local_objects_max a put destroys") {
+TEST_CASE("put beyond local_objects_max destroys the object") {
     census counted;
     const auto factory = [&counted] { return citizen(counted); };
     object_pool<citizen, decltype(factory)> pool(
         factory, {}, {.local_objects_max = 10, .decay_interval = std::chrono::milliseconds(0)});
     put(pool, get(pool, 100));
-    CHECK(counted.alive() <= 12);  // ten, and the two private ones
+    CHECK(counted.alive() <= 12);  // ten, and two in the private magazines
     CHECK(pool.stats().blocks_cached == static_cast<std::size_t>(counted.alive()));
 }
 
-TEST_CASE("the reset is called when an object is put, with that object") {
+TEST_CASE("put calls the reset with the object") {
     const support::calm quiet;
     census counted;
     int resets = 0;
@@ -193,7 +193,7 @@ TEST_CASE("the reset is called when an object is put, with that object") {
     CHECK(resets == 2);
 }
 
-TEST_CASE("an object that the reset refuses is destroyed instead of kept") {
+TEST_CASE("an object that the reset rejects is destroyed") {
     const support::calm quiet;
     census counted;
     const auto pool = make_pool(counted, [](const citizen& each) { return each.value < 10; });
@@ -209,7 +209,7 @@ TEST_CASE("an object that the reset refuses is destroyed instead of kept") {
     CHECK(counted.alive() == 1);
 }
 
-TEST_CASE("a reset that throws ends the object: put passes the exception on, a handle keeps it to itself") {
+TEST_CASE("an exception of the reset destroys the object; put rethrows, a handle does not") {
     const support::calm quiet;
     census counted;
     bool willing = false;
@@ -228,7 +228,7 @@ TEST_CASE("a reset that throws ends the object: put passes the exception on, a h
     CHECK(pool->stats().blocks_cached == 1);
 }
 
-TEST_CASE("a factory that throws leaks nothing and leaves the pool as it was") {
+TEST_CASE("a factory that throws leaks nothing and leaves the pool unchanged") {
     const support::calm quiet;
     census counted;
     bool willing = false;
@@ -248,7 +248,7 @@ TEST_CASE("a factory that throws leaks nothing and leaves the pool as it was") {
     CHECK(counted.made == 1);
 }
 
-TEST_CASE("a handle owns one object, moves, and brings it back once") {
+TEST_CASE("a handle owns one object, can be moved, and returns it once") {
     const support::calm quiet;
     census counted;
     const auto pool = make_pool(counted);
@@ -262,7 +262,7 @@ TEST_CASE("a handle owns one object, moves, and brings it back once") {
         CHECK(second.get() == object);
         CHECK(pool->try_get() == nullptr);
         handle third = pool->borrow();
-        third = std::move(second);  // puts the third's own back
+        third = std::move(second);  // puts the object of `third` back
         CHECK(third.get() == object);
         CHECK(pool->stats().blocks_cached == 1);
         handle none;
@@ -271,7 +271,7 @@ TEST_CASE("a handle owns one object, moves, and brings it back once") {
     CHECK(pool->stats().blocks_cached == 2);
     CHECK(counted.made == 2);
     CHECK(counted.destroyed == 0);
-    pool->put(pool->borrow().release());  // or not by itself
+    pool->put(pool->borrow().release());  // the program may also put it back itself
     CHECK(pool->stats().blocks_cached == 2);
 }
 
@@ -291,8 +291,8 @@ struct alignas(Alignment) aligned_object {
     unsigned char bytes[Alignment];
 };
 
-TEST_CASE_TEMPLATE("an over-aligned object lies as its type demands", Object, aligned_object<64>, aligned_object<4096>,
-                   aligned_object<16'384>) {
+TEST_CASE_TEMPLATE("an over-aligned object has the alignment of its type", Object, aligned_object<64>,
+                   aligned_object<4096>, aligned_object<16'384>) {
     object_pool<Object> pool({}, {}, hand_ticked_objects());
     for (int round = 0; round < 2; ++round) {
         std::vector<Object*> out(20);
@@ -305,7 +305,7 @@ TEST_CASE_TEMPLATE("an over-aligned object lies as its type demands", Object, al
     }
 }
 
-TEST_CASE("the types of a pool follow from its factory and reset") {
+TEST_CASE("class template arguments are deduced from the factory and the reset") {
     const auto factory = [] { return std::string("new"); };
     const auto reset = [](std::string& s) { s.clear(); };
     object_pool from_factory(factory);
@@ -323,7 +323,7 @@ TEST_CASE("the types of a pool follow from its factory and reset") {
     CHECK(by_value.borrow()->empty());
 }
 
-TEST_CASE("a pool is neither copied nor moved") {
+TEST_CASE("an object pool can be neither copied nor moved") {
     using pool = object_pool<int>;
     static_assert(!std::is_copy_constructible_v<pool> && !std::is_move_constructible_v<pool>);
     static_assert(!std::is_copy_assignable_v<pool> && !std::is_move_assignable_v<pool>);

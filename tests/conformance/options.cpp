@@ -1,4 +1,4 @@
-// What may be set about a pool: met and shown, clamped where the standard says that it is a hint, refused otherwise.
+// Options of a pool: honoured and reported, clamped if the standard calls them hints, and rejected otherwise.
 #include <tidepool/options.hpp>
 
 #include <doctest/doctest.h>
@@ -30,7 +30,7 @@ using tidepool::pool_resource;
 
 constexpr std::size_t size_max = std::numeric_limits<std::size_t>::max();
 
-// What the std::invalid_argument that `make` throws says; empty when it throws none.
+// The message of the std::invalid_argument that `make` throws; empty if it throws none.
 template <class Make>
 std::string refusal(Make make) {
     try {
@@ -49,7 +49,7 @@ void check_names(const std::string& said, const std::vector<std::string>& words)
     }
 }
 
-TEST_CASE("the defaults are in effect and shown where nothing is given") {
+TEST_CASE("the default options take effect and are reported by options()") {
     const pool_options shown = pool_resource().options();
     CHECK(shown.max_blocks_per_chunk == 256);
     CHECK(shown.largest_required_pool_block == 32'768);
@@ -64,12 +64,12 @@ TEST_CASE("the defaults are in effect and shown where nothing is given") {
     CHECK(objects.decay_interval == 1000ms);
 }
 
-// A value and what options() makes of it.
+// A value, and what options() reports for it.
 struct hint {
     std::size_t given, shown;
 };
 
-TEST_CASE("max_blocks_per_chunk is a hint: clamped and shown") {
+TEST_CASE("max_blocks_per_chunk is clamped and reported") {
     for (const hint& each : std::vector<hint>{{0, 256}, {1, 1}, {7, 7}, {256, 256}, {257, 256}, {size_max, 256}}) {
         CAPTURE(each.given);
         const pool_options options{.max_blocks_per_chunk = each.given};
@@ -79,7 +79,7 @@ TEST_CASE("max_blocks_per_chunk is a hint: clamped and shown") {
     }
 }
 
-TEST_CASE("largest_required_pool_block is a hint: clamped, rounded up to a size class, and shown") {
+TEST_CASE("largest_required_pool_block is clamped, rounded up and reported") {
     const std::vector<hint> hints{{0, 32'768},  {1, 16},      {16, 16},         {17, 32},         {129, 144},
                                   {1000, 1024}, {1025, 1152}, {32'768, 32'768}, {32'769, 32'768}, {size_max, 32'768}};
     for (const hint& each : hints) {
@@ -91,7 +91,7 @@ TEST_CASE("largest_required_pool_block is a hint: clamped, rounded up to a size 
     }
 }
 
-TEST_CASE("largest_required_pool_block parts what is pooled from what is not") {
+TEST_CASE("requests above largest_required_pool_block are not pooled") {
     for (std::uint32_t c = 0; c < tidepool::detail::size_class_count; c += 7) {
         const std::size_t limit = tidepool::detail::size_class_bytes(c);
         CAPTURE(limit);
@@ -110,7 +110,7 @@ TEST_CASE("largest_required_pool_block parts what is pooled from what is not") {
     }
 }
 
-TEST_CASE("a pool with blocks of 16 bytes only serves every request all the same") {
+TEST_CASE("a pool limited to blocks of 16 bytes still serves every request") {
     pool_resource pool(pool_options{.max_blocks_per_chunk = 1, .largest_required_pool_block = 1});
     conformance::held_blocks held;
     for (std::size_t bytes = 0; bytes < 5000; bytes += 7)
@@ -118,7 +118,7 @@ TEST_CASE("a pool with blocks of 16 bytes only serves every request all the same
     held.give_back(pool);
 }
 
-TEST_CASE("a pool takes no more blocks at once from its upstream than max_blocks_per_chunk") {
+TEST_CASE("a refill takes at most max_blocks_per_chunk blocks from the upstream") {
     support::counting_upstream upstream;
     pool_resource pool(pool_options{.max_blocks_per_chunk = 5, .source = tidepool::block_source::direct}, upstream);
     void* block = pool.allocate(64);
@@ -127,7 +127,7 @@ TEST_CASE("a pool takes no more blocks at once from its upstream than max_blocks
     pool.deallocate(block, 64);
 }
 
-TEST_CASE("an option that cannot be met is refused by name, value and allowed range") {
+TEST_CASE("the exception for a bad option has its name, value and allowed range") {
     const std::string day = "86400000";
     struct refused {
         pool_options options;
@@ -147,7 +147,7 @@ TEST_CASE("an option that cannot be met is refused by name, value and allowed ra
     }
 }
 
-TEST_CASE("the ends of each allowed range are met") {
+TEST_CASE("both ends of each option's range are accepted") {
     for (const std::size_t bytes : {std::size_t{1}, std::size_t{16} << 20U}) {
         pool_resource pool(pool_options{.magazine_bytes_max = bytes});
         CHECK(pool.options().magazine_bytes_max == bytes);
@@ -167,7 +167,7 @@ TEST_CASE("the ends of each allowed range are met") {
     }
 }
 
-TEST_CASE("an object pool's option that cannot be met is refused by name, value and allowed range") {
+TEST_CASE("object_pool reports a bad option by name, value and allowed range") {
     const auto refused = [](const object_pool_options& options) {
         return refusal([&] { tidepool::object_pool<int> pool({}, {}, options); });
     };
@@ -177,7 +177,7 @@ TEST_CASE("an object pool's option that cannot be met is refused by name, value 
     check_names(refused({.decay_interval = 25h}), {"decay_interval", "90000000", "86400000"});
 }
 
-TEST_CASE("a block pool's size and alignment are met or refused by name, value and allowed range") {
+TEST_CASE("block_pool reports a bad size or alignment by name, value and allowed range") {
     const auto refused = [](std::size_t bytes, std::size_t alignment) {
         return refusal([&] { block_pool pool(bytes, alignment); });
     };
@@ -196,13 +196,13 @@ TEST_CASE("a block pool's size and alignment are met or refused by name, value a
     }
 }
 
-TEST_CASE("a null memory resource is refused") {
+TEST_CASE("a null memory resource is rejected") {
     std::pmr::memory_resource* none = nullptr;
     CHECK_THROWS_AS(pool_resource{none}, std::invalid_argument);
     CHECK_THROWS_AS(tidepool::upstream{none}, std::invalid_argument);
 }
 
-TEST_CASE("a refused option costs the upstream nothing") {
+TEST_CASE("a rejected option makes no upstream call") {
     support::counting_upstream upstream;
     CHECK_THROWS_AS(pool_resource(pool_options{.magazine_bytes_max = 0}, upstream), std::invalid_argument);
     CHECK_THROWS_AS(block_pool(0, 16, {}, upstream), std::invalid_argument);

@@ -1,4 +1,4 @@
-// An upstream that runs dry at the worst moment: at every call of a run in turn.
+// An upstream that runs out of memory at the worst moment: at each call of a run in turn.
 #include <doctest/doctest.h>
 
 #include <cstddef>
@@ -27,8 +27,8 @@ using support::counting_resource;
 using support::counting_upstream;
 using tidepool::pool_resource;
 
-// Containers of many sizes, over-aligned and large requests among them. Throws std::bad_alloc half way or not at all,
-// and gives everything back either way.
+// Fills containers of many sizes, with over-aligned and large requests among them. Throws std::bad_alloc half way or
+// not at all, and frees everything either way.
 void use(std::pmr::memory_resource& pool) {
     std::pmr::map<int, std::pmr::string> lines(&pool);
     std::pmr::list<std::pmr::vector<int>> lists(&pool);
@@ -61,10 +61,10 @@ enum class drought { one_call, all_from_then_on };
 
 struct tally {
     int runs = 0;
-    int failed = 0;  // threw std::bad_alloc
+    int failed = 0;  // runs that threw std::bad_alloc
 };
 
-// Fails the n-th call of a run for every n, in steps, until a run does not reach it.
+// Repeats the run and fails its n-th call, with growing n, until a run makes fewer than n calls.
 tally fail_every_call_of_a_run(tidepool::block_source source, drought kind, std::uint64_t step) {
     tally counted;
     for (std::uint64_t n = 1;; n += step) {
@@ -97,30 +97,30 @@ tally fail_every_call_of_a_run(tidepool::block_source source, drought kind, std:
     }
 }
 
-TEST_CASE("an upstream that throws at any one call of a run loses nothing, and the pool is whole afterwards") {
+TEST_CASE("a single exception of the upstream leaks nothing and leaves the pool intact") {
     const tally counted = fail_every_call_of_a_run(tidepool::block_source::spans, drought::one_call, 1);
     CHECK(counted.runs > 20);
-    // The pool may hand down what is idle and ask again, so that not every refusal reaches the program.
+    // The pool may return idle blocks and ask again, so not every failure reaches the program.
     CHECK(counted.failed > 0);
 }
 
-TEST_CASE("an upstream that throws from any call of a run on loses nothing, and the pool is whole afterwards") {
+TEST_CASE("an upstream that throws from then on leaks nothing and leaves the pool intact") {
     const tally counted = fail_every_call_of_a_run(tidepool::block_source::spans, drought::all_from_then_on, 1);
     CHECK(counted.runs > 20);
     CHECK(counted.failed > counted.runs / 2);
 }
 
-TEST_CASE("a direct pool whose upstream throws loses nothing, and is whole afterwards") {
+TEST_CASE("a throwing upstream below a direct pool leaks nothing and leaves it intact") {
     const std::uint64_t step = support::slow_build ? 97 : 7;
     for (const drought kind : {drought::one_call, drought::all_from_then_on}) {
         const tally counted = fail_every_call_of_a_run(tidepool::block_source::direct, kind, step);
         CHECK(counted.runs > 5);
-        // A batch that ends early will do as long as it has one block.
+        // A batch that ends early is enough if it has one block.
         CHECK(counted.failed > 0);
     }
 }
 
-TEST_CASE("what is cached is still handed out when the upstream has no more") {
+TEST_CASE("cached blocks are still allocated when the upstream has no memory") {
     const support::calm quiet;
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
@@ -134,7 +134,7 @@ TEST_CASE("what is cached is still handed out when the upstream has no more") {
     held.give_back(pool);
 }
 
-TEST_CASE("a pool that is refused hands down what is idle and asks once more") {
+TEST_CASE("a pool whose upstream fails returns its idle blocks and asks once more") {
     const support::calm quiet;
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         counting_upstream upstream;
@@ -150,7 +150,7 @@ TEST_CASE("a pool that is refused hands down what is idle and asks once more") {
     }
 }
 
-TEST_CASE("deallocate never asks the upstream for memory") {
+TEST_CASE("deallocate never allocates from the upstream") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         counting_upstream upstream;
         pool_resource pool(hand_ticked(source), upstream);
@@ -164,7 +164,7 @@ TEST_CASE("deallocate never asks the upstream for memory") {
     }
 }
 
-TEST_CASE("a block pool without memory gives null or throws bad_alloc, as asked") {
+TEST_CASE("a block pool without memory returns null or throws, as requested") {
     counting_upstream upstream;
     tidepool::block_pool pool(64, 64, hand_ticked(), upstream);
     upstream.fail_from(1);

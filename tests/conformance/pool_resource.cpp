@@ -1,4 +1,4 @@
-// pool_resource as a std::pmr::memory_resource: what it hands out, what it passes on, and what it is equal to.
+// pool_resource as a std::pmr::memory_resource: what it allocates, what it passes on, and what it is equal to.
 #include <tidepool/pool_resource.hpp>
 
 #include <doctest/doctest.h>
@@ -25,7 +25,7 @@ using support::counting_resource;
 using support::counting_upstream;
 using tidepool::pool_resource;
 
-// 0 to 64 KiB: each up to 1100, then on both sides of every class limit, then a step of about a page.
+// Sizes from 0 to 64 KiB: all up to 1100, then both sides of every class limit, then steps of about a page.
 std::vector<std::size_t> sizes() {
     std::vector<std::size_t> all;
     for (std::size_t bytes = 0; bytes <= 1100; ++bytes) all.push_back(bytes);
@@ -37,7 +37,7 @@ std::vector<std::size_t> sizes() {
     return all;
 }
 
-// A tidepool upstream that remembers what it was asked for. One thread.
+// An upstream that records its requests. For one thread.
 struct recording_upstream {
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
         asked.emplace_back(bytes, alignment);
@@ -51,7 +51,7 @@ struct recording_upstream {
     std::vector<std::pair<std::size_t, std::size_t>> asked;
 };
 
-TEST_CASE("every alignment up to 4096 and every size up to 64 KiB gives an aligned block of one's own") {
+TEST_CASE("blocks up to 64 KiB at alignments up to 4096 are aligned and distinct") {
     const std::vector<std::size_t> all_sizes = sizes();
     for (const setup& each : every_setup()) {
         CAPTURE(each.name);
@@ -66,7 +66,7 @@ TEST_CASE("every alignment up to 4096 and every size up to 64 KiB gives an align
     }
 }
 
-TEST_CASE("blocks of one size are distinct, also when they come back out of the cache") {
+TEST_CASE("blocks of one size are distinct, also when they are reused") {
     for (const setup& each : every_setup()) {
         CAPTURE(each.name);
         pool_resource pool(hand_ticked(each.source), each.from);
@@ -79,7 +79,7 @@ TEST_CASE("blocks of one size are distinct, also when they come back out of the 
     }
 }
 
-TEST_CASE("requests of zero bytes are blocks like others") {
+TEST_CASE("requests of zero bytes return distinct blocks") {
     counting_upstream upstream;
     {
         pool_resource pool(hand_ticked(), upstream);
@@ -91,7 +91,7 @@ TEST_CASE("requests of zero bytes are blocks like others") {
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("what no size class serves goes to the upstream with the same size and alignment on both sides") {
+TEST_CASE("large requests reach the upstream with their own size and alignment") {
     using request = std::pair<std::size_t, std::size_t>;
     const std::vector<request> requests{{32'769, 1},       {32'769, 16},     {40'000, 64},    {1'000'003, 4096},
                                         {1, 8192},         {64, 8192},       {8192, 8192},    {100'000, 8192},
@@ -112,7 +112,7 @@ TEST_CASE("what no size class serves goes to the upstream with the same size and
     }
 }
 
-TEST_CASE("with a smaller largest_required_pool_block what is above it goes to the upstream as it was asked") {
+TEST_CASE("requests above largest_required_pool_block reach the upstream unchanged") {
     tidepool::pool_options options = hand_ticked();
     options.largest_required_pool_block = 1024;
     recording_upstream upstream;
@@ -128,7 +128,7 @@ TEST_CASE("with a smaller largest_required_pool_block what is above it goes to t
     held.give_back(pool);
 }
 
-TEST_CASE("a direct pool's blocks are upstream allocations of their own") {
+TEST_CASE("each block of a direct pool is one upstream allocation") {
     recording_upstream upstream;
     {
         pool_resource pool(hand_ticked(tidepool::block_source::direct), upstream);
@@ -145,7 +145,7 @@ TEST_CASE("a direct pool's blocks are upstream allocations of their own") {
     CHECK(upstream.books.balanced());
 }
 
-TEST_CASE("a pool is equal to itself only") {
+TEST_CASE("a pool compares equal to itself only") {
     pool_resource one, other;
     CHECK(one == one);
     CHECK(one.is_equal(one));
@@ -155,7 +155,7 @@ TEST_CASE("a pool is equal to itself only") {
     CHECK(above != one);
 }
 
-TEST_CASE("a derived resource sees every call") {
+TEST_CASE("a resource derived from pool_resource can intercept every call") {
     class observed final : public pool_resource {
     public:
         using pool_resource::pool_resource;
@@ -181,7 +181,7 @@ TEST_CASE("a derived resource sees every call") {
     CHECK(pool.deallocated == 4);
 }
 
-TEST_CASE("a pool that nobody uses asks its upstream for nothing") {
+TEST_CASE("an unused pool makes no upstream call") {
     counting_upstream upstream;
     {
         pool_resource pool(upstream);
@@ -194,7 +194,7 @@ TEST_CASE("a pool that nobody uses asks its upstream for nothing") {
     CHECK(upstream.counted().returns == 0);
 }
 
-TEST_CASE("the upstream is shown as it was given") {
+TEST_CASE("upstream() returns the upstream that was given") {
     counting_resource resource;
     pool_resource over_resource(&resource);
     CHECK(over_resource.upstream_resource() == &resource);
@@ -210,7 +210,7 @@ TEST_CASE("the upstream is shown as it was given") {
     CHECK(std::string(by_default.upstream().name()) == tidepool::pages_upstream().name());
 }
 
-TEST_CASE("a pool stands over another pool") {
+TEST_CASE("a pool can be the upstream of another pool") {
     counting_upstream upstream;
     {
         pool_resource below(hand_ticked(), upstream);
@@ -226,7 +226,7 @@ TEST_CASE("a pool stands over another pool") {
 }
 
 TEST_CASE("deallocating a null pointer does nothing") {
-    // By the hook: libstdc++ tells the compiler that memory_resource::deallocate() is never given a null pointer.
+    // Calls do_deallocate(), since libstdc++ declares that deallocate() is never given a null pointer.
     struct opened : pool_resource {
         using pool_resource::do_deallocate;
     } pool;
@@ -236,10 +236,10 @@ TEST_CASE("deallocating a null pointer does nothing") {
     CHECK(pool.stats() == tidepool::stats{});
 }
 
-TEST_CASE("sizes that no memory can hold throw bad_alloc and leave the pool as it was") {
+TEST_CASE("impossible sizes throw bad_alloc and leave the pool unchanged") {
     counting_resource resource;
     const std::vector<tidepool::upstream> upstreams{tidepool::pages_upstream(), tidepool::libc_upstream(), &resource};
-    // Volatile: the compiler would warn of a constant that it can see.
+    // Volatile, since the compiler would warn about a constant.
     volatile std::size_t size_max = std::numeric_limits<std::size_t>::max();
     const std::size_t largest = size_max;
     for (const tidepool::upstream& from : upstreams) {

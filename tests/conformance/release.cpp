@@ -1,4 +1,4 @@
-// release() and the destructor: every block back at once, whoever holds it.
+// release() and the destructor return every block at once, whoever holds it.
 #include <doctest/doctest.h>
 
 #include <cstddef>
@@ -22,8 +22,8 @@ using namespace conformance;
 using support::counting_upstream;
 using tidepool::pool_resource;
 
-// Blocks of every kind in every state: in use, idle here, and idle in the part of a thread that is asleep and of one
-// that has exited. Leaves the ones in use in `held`.
+// Makes blocks of every kind in every state: in use, idle in this thread's local, and idle in the locals of a sleeping
+// and of an exited thread. Those in use are left in `held`.
 void make_a_mess(pool_resource& pool, support::worker& sleeper, held_blocks& held) {
     const auto churn = [&pool] {
         held_blocks mine;
@@ -38,7 +38,7 @@ void make_a_mess(pool_resource& pool, support::worker& sleeper, held_blocks& hel
     for (std::size_t alignment = 1; alignment <= 65'536; alignment *= 2) held.take(pool, 100, alignment);
 }
 
-TEST_CASE("release gives every block back, also those that nobody deallocated, and the pool goes on") {
+TEST_CASE("release returns every block, even those in use, and the pool stays usable") {
     counting_upstream upstream;
     support::worker sleeper;
     pool_resource pool(hand_ticked(), upstream);
@@ -58,7 +58,7 @@ TEST_CASE("release gives every block back, also those that nobody deallocated, a
     }
 }
 
-TEST_CASE("the destructor gives every block back, also those that nobody deallocated") {
+TEST_CASE("the destructor returns every block, even those in use") {
     counting_upstream upstream;
     support::worker sleeper;
     {
@@ -69,10 +69,10 @@ TEST_CASE("the destructor gives every block back, also those that nobody dealloc
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("containers may be forgotten before release, as with the standard's pools") {
+TEST_CASE("containers need not be destroyed before release") {
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
-    // Storage of the pool's own, never destroyed: release() is their end.
+    // These containers lie in memory of the pool and are never destroyed; release() ends them.
     auto* words =
         ::new (pool.allocate(sizeof(std::pmr::vector<std::pmr::string>))) std::pmr::vector<std::pmr::string>(&pool);
     for (int i = 0; i < 1000; ++i) words->emplace_back(static_cast<std::size_t>(i), 'x');
@@ -80,7 +80,7 @@ TEST_CASE("containers may be forgotten before release, as with the standard's po
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("a direct pool's release gives back what is idle and what is large, and keeps its hands off the rest") {
+TEST_CASE("release of a direct pool returns idle and large blocks only") {
     counting_upstream upstream;
     support::worker sleeper;
     pool_resource pool(hand_ticked(tidepool::block_source::direct), upstream);
@@ -96,7 +96,7 @@ TEST_CASE("a direct pool's release gives back what is idle and what is large, an
     CHECK(upstream.counted().mismatches == 0);
 }
 
-TEST_CASE("a direct pool ends with its books balanced when the program gave everything back") {
+TEST_CASE("a direct pool has returned everything at its end if all was deallocated") {
     counting_upstream upstream;
     support::worker sleeper;
     {
@@ -108,7 +108,7 @@ TEST_CASE("a direct pool ends with its books balanced when the program gave ever
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("a block pool's release and destructor give every block back") {
+TEST_CASE("release and destructor of a block pool return every block") {
     counting_upstream upstream;
     std::optional<tidepool::block_pool> pool;
     pool.emplace(200, 64, hand_ticked(), upstream);

@@ -1,4 +1,4 @@
-// The ways to feed a pool, for tests whose promise holds for all of them.
+// The sources and upstreams of a pool, for tests that must hold for all of them.
 #pragma once
 
 #include <chrono>
@@ -28,7 +28,7 @@ inline std::vector<setup> every_setup() {
     };
 }
 
-// Options of a pool that ages only when the test says so.
+// Options of a pool that ages by explicit ticks only.
 inline tidepool::pool_options hand_ticked(tidepool::block_source source = tidepool::block_source::spans) {
     return {.decay_interval = std::chrono::milliseconds(0), .source = source};
 }

@@ -1,4 +1,4 @@
-// The counters: that they agree with each other, with the program's own count and with the upstream's.
+// The counters agree with each other, with the program's own count and with the upstream's count.
 #include <tidepool/stats.hpp>
 
 #include <doctest/doctest.h>
@@ -44,13 +44,13 @@ void check_consistent(const stats& s) {
     CHECK(s.upstream_bytes <= s.upstream_bytes_peak);
 }
 
-// Takes and frees at random and knows what the counters should say. One thread.
+// Allocates and frees at random and knows the expected counters. For one thread.
 class bookkeeper {
 public:
     explicit bookkeeper(pool_resource& pool) : pool_(pool) {}
 
     void take() {
-        // Mostly small; one in twenty has no size class.
+        // Mostly small sizes; one in twenty has no size class.
         std::size_t bytes = std::size_t{1} << std::uniform_int_distribution<unsigned>(0, 14)(rng_);
         if (std::uniform_int_distribution<int>(1, 20)(rng_) == 1) bytes += 32'768;
         blocks_.push_back({pool_.allocate(bytes), bytes});
@@ -98,7 +98,7 @@ private:
     std::uint64_t pooled_takes_ = 0, large_takes_ = 0;
 };
 
-TEST_CASE("the counters agree with each other, with the program and with the upstream") {
+TEST_CASE("the counters agree with each other, the program and the upstream") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         counting_upstream upstream;
         pool_resource pool(hand_ticked(source), upstream);
@@ -129,7 +129,7 @@ TEST_CASE("the counters agree with each other, with the program and with the ups
     }
 }
 
-TEST_CASE("a stock beyond local_bytes_max is spilled and counted") {
+TEST_CASE("stock beyond local_bytes_max is spilled and counted") {
     const support::calm quiet;
     tidepool::pool_options options = hand_ticked();
     options.local_bytes_max = 100'000;
@@ -144,8 +144,8 @@ TEST_CASE("a stock beyond local_bytes_max is spilled and counted") {
     CHECK(s.bytes_cached <= options.local_bytes_max + 2 * options.magazine_bytes_max);
 }
 
-// An object pool with magazines of one is where each kind of hit can be had at will.
-TEST_CASE("a hit is counted where it was found") {
+// In an object pool with magazines of one object, each kind of hit can be provoked at will.
+TEST_CASE("a hit is counted for the stage that found the block") {
     const support::calm quiet;
     tidepool::object_pool<int> pool({}, {}, hand_ticked_objects());
     std::vector<int*> objects(10);
@@ -171,14 +171,14 @@ TEST_CASE("a hit is counted where it was found") {
     put_all();
     CHECK(pool.stats().blocks_cached == objects.size());
     get_all();
-    CHECK(gained(&stats::hits_chain) >= objects.size() - 2);  // beyond the two private ones
+    CHECK(gained(&stats::hits_chain) >= objects.size() - 2);  // all but the two in the private magazines
 
     put_all();
     pool.tick();
     get_all();
     CHECK(gained(&stats::hits_victim) == objects.size());
 
-    // All but what lies in the two private magazines is there for other threads.
+    // Other threads can steal all but what lies in the two private magazines.
     put_all();
     support::worker().run([&] {
         for (std::size_t i = 0; i < objects.size() - 2; ++i) objects[i] = pool.try_get();
@@ -216,7 +216,7 @@ TEST_CASE("objects are counted like blocks") {
     check();
 }
 
-TEST_CASE("a private hit is counted as one") {
+TEST_CASE("a private hit is counted as a private hit") {
     const support::calm quiet;
     pool_resource pool(hand_ticked());
     for (int i = 0; i < 1000; ++i) pool.deallocate(pool.allocate(64), 64);
@@ -227,7 +227,7 @@ TEST_CASE("a private hit is counted as one") {
     CHECK(s.locals == 1);
 }
 
-TEST_CASE("the text form has a line for each counter, with its name and value") {
+TEST_CASE("the text form has one line for each counter, with its name and value") {
     stats s;
     std::uint64_t value = 1000;
 #define TIDEPOOL_TEST_SET(name, unit, meaning) s.name = ++value;

@@ -1,4 +1,4 @@
-// Decay as the program sees it: what a tick takes, what it leaves, who notices that one is due, and trim.
+// Decay as the program sees it: what a tick returns, what it keeps, who notices that one is due, and trim.
 #include <tidepool/tick.hpp>
 
 #include <doctest/doctest.h>
@@ -28,19 +28,19 @@ using support::counting_upstream;
 using tidepool::block_source;
 using tidepool::pool_resource;
 
-// Leaves `count` blocks of `bytes` bytes idle in the calling thread's part.
+// Leaves `count` blocks of `bytes` bytes idle in the calling thread's local.
 void stock(std::pmr::memory_resource& pool, int count, std::size_t bytes) {
     held_blocks held;
     for (int i = 0; i < count; ++i) held.take(pool, bytes);
     held.give_back(pool);
 }
 
-TEST_CASE("idle stock survives one tick and is with its upstream after two") {
+TEST_CASE("idle stock survives one tick and is upstream after two") {
     const support::calm quiet;
     for (const auto source : {block_source::spans, block_source::direct}) {
         counting_upstream upstream;
         tidepool::pool_options roomy = hand_ticked(source);
-        roomy.local_bytes_max = std::size_t{64} << 20U;  // nothing is spilled
+        roomy.local_bytes_max = std::size_t{64} << 20U;  // so that nothing is spilled
         pool_resource pool(roomy, upstream);
         for (const std::size_t bytes : {16U, 64U, 1000U, 32'768U}) stock(pool, 300, bytes);
         const auto before = upstream.counted();
@@ -57,7 +57,7 @@ TEST_CASE("idle stock survives one tick and is with its upstream after two") {
     }
 }
 
-TEST_CASE("ticks take nothing from the program") {
+TEST_CASE("ticks leave blocks in use untouched") {
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
     held_blocks held;
@@ -72,7 +72,7 @@ TEST_CASE("ticks take nothing from the program") {
     held.give_back(pool);
 }
 
-TEST_CASE("a thread that keeps using a class keeps at most its two private magazines of idle blocks there") {
+TEST_CASE("a thread that uses a class keeps at most two idle magazines of it") {
     pool_resource pool(hand_ticked());
     stock(pool, 10'000, 64);
     for (int i = 0; i < 5; ++i) {
@@ -83,7 +83,7 @@ TEST_CASE("a thread that keeps using a class keeps at most its two private magaz
     CHECK(pool.stats().blocks_cached <= 2 * pool.options().max_blocks_per_chunk);
 }
 
-TEST_CASE("a tick of the process ages every pool") {
+TEST_CASE("tick() ages every pool of the process") {
     const support::calm quiet;
     counting_upstream upstream;
     pool_resource one(hand_ticked(), upstream), other(hand_ticked(block_source::direct), upstream);
@@ -106,13 +106,13 @@ TEST_CASE("a tick of the process ages every pool") {
     CHECK(upstream.balanced());
 }
 
-TEST_CASE("with a decay interval of zero a pool ages only when it is told to") {
+TEST_CASE("a pool with a decay interval of zero ages only by explicit ticks") {
     pool_resource pool(hand_ticked());
     for (int i = 0; i < 100; ++i) stock(pool, 1000, 64);
     CHECK(pool.stats().ticks == 0);
 }
 
-TEST_CASE("allocation alone notices that a tick is due, in the pool itself and in one that nobody touches") {
+TEST_CASE("allocation alone ticks the pool itself and pools that nobody touches") {
     counting_upstream upstream, untouched_upstream;
     const tidepool::pool_options hasty{.decay_interval = 1ms};
     pool_resource pool(hasty, upstream), untouched(hasty, untouched_upstream);
@@ -120,7 +120,7 @@ TEST_CASE("allocation alone notices that a tick is due, in the pool itself and i
     stock(pool, 3000, 1024);
     const std::uint64_t stocked = upstream.counted().bytes_peak;
     REQUIRE(stocked >= 3000 * 1024);
-    // It takes milliseconds; the minute is for a machine that has other things to do.
+    // This takes milliseconds; the minute allows for a busy machine.
     const auto patience = std::chrono::steady_clock::now() + 1min;
     while (upstream.counted().bytes_live() > stocked / 10 || untouched_upstream.counted().bytes_live() > 0) {
         stock(pool, 1000, 64);
@@ -130,7 +130,7 @@ TEST_CASE("allocation alone notices that a tick is due, in the pool itself and i
     CHECK(untouched.stats().ticks >= 2);
 }
 
-TEST_CASE("trim gives back the idle memory of all threads, awake, asleep and gone") {
+TEST_CASE("trim returns idle memory of running, sleeping and exited threads") {
     for (const auto source : {block_source::spans, block_source::direct}) {
         counting_upstream upstream;
         pool_resource pool(hand_ticked(source), upstream);
@@ -149,7 +149,7 @@ TEST_CASE("trim gives back the idle memory of all threads, awake, asleep and gon
     }
 }
 
-TEST_CASE("trim keeps what it is told to keep, to within a thread's two magazines") {
+TEST_CASE("trim keeps the requested bytes, to within a thread's two magazines") {
     const support::calm quiet;
     counting_upstream upstream;
     pool_resource pool(hand_ticked(), upstream);
@@ -169,7 +169,7 @@ TEST_CASE("trim keeps what it is told to keep, to within a thread's two magazine
     }
 }
 
-TEST_CASE("trim takes nothing from the program") {
+TEST_CASE("trim leaves blocks in use untouched") {
     pool_resource pool(hand_ticked());
     held_blocks held;
     for (int i = 0; i < 1000; ++i) held.take(pool, 64);

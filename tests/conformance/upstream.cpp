@@ -1,4 +1,4 @@
-// tidepool::upstream: what counts as one, and what is made up for those that bring only the two members.
+// tidepool::upstream: which types are accepted, and the defaults for those with only the two required members.
 #include <tidepool/upstream.hpp>
 
 #include <doctest/doctest.h>
@@ -55,9 +55,9 @@ static_assert(!tidepool::upstream_allocator<tidepool::upstream>, "a reference is
 
 }  // namespace
 
-// Mended: the template took over the copy of an upstream that is not const, and so referred to the copied reference,
-// which was gone a moment later.
-TEST_CASE("a copy of an upstream refers to the same allocator, not to the upstream it was copied from") {
+// A mended bug: the constructor template took over the copy of a non-const upstream, and so referred to the copied
+// object, which no longer existed a moment later.
+TEST_CASE("a copied upstream refers to the same allocator, not to the copy's source") {
     plain below;
     std::optional<tidepool::upstream> first(below);
     tidepool::upstream copy = *first;
@@ -68,7 +68,7 @@ TEST_CASE("a copy of an upstream refers to the same allocator, not to the upstre
     CHECK(below.deallocations == 1);
 }
 
-TEST_CASE("batches are made up for an allocator that has none, and stop where memory does") {
+TEST_CASE("without batch members, batches are loops that stop when memory is out") {
     plain below;
     below.left = 3;
     const tidepool::upstream from(below);
@@ -76,11 +76,11 @@ TEST_CASE("batches are made up for an allocator that has none, and stop where me
     CHECK(from.allocate_batch(64, 16, blocks.data(), blocks.size()) == 3);
     from.deallocate_batch(64, 16, blocks.data(), 3);
     CHECK(below.deallocations == 3);
-    from.purge();  // it has none: nothing happens
+    from.purge();  // without a purge member, this does nothing
     CHECK(from.name() == std::string("custom"));
 }
 
-TEST_CASE("an allocator's own batches, purge and name are used where it has them") {
+TEST_CASE("an allocator's own batch members, purge and name are used") {
     complete below;
     const tidepool::upstream from(below);
     std::array<void*, 5> blocks{};

@@ -1,4 +1,4 @@
-// Pools over the adapters that the project has, in a program whose malloc stays libc's.
+// Pools over the adapters that the project was built with, in a program that keeps libc's malloc.
 #include <dlfcn.h>
 
 #include <cstdio>

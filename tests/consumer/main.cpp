@@ -1,4 +1,4 @@
-// Each face once, with nothing but the public headers.
+// Uses each face once, with the public headers only.
 #include <tidepool/tidepool.hpp>
 
 #include <cstdio>

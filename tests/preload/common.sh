@@ -1,14 +1,15 @@
-# What the scripts beside it share; sourced by bash.
+# What the scripts in this folder share; sourced by bash.
 #
-# A script is a list of tests, each a function that says behind its brace what holds; CMake finds them by that. It is run
-# as SCRIPT TEST with these in the environment: SHIM, the library; SOURCE, the checkout; BUILD, the build folder; CC, CXX.
-# A test passes by exiting with 0 and is skipped by exiting with 77. It runs in an empty folder of its own.
+# A script is a list of tests. Each is a function with a comment behind its opening brace that says what is tested, by
+# which CMake finds the tests. A script is run as SCRIPT TEST with these variables in the environment: SHIM (library),
+# SOURCE (checkout), BUILD (build folder), CC and CXX (compilers). A test passes if it exits with 0, and is
+# skipped if it exits with 77. It runs in an empty folder of its own.
 set -uo pipefail
 export LC_ALL=C
 unset LD_PRELOAD "${!TIDEPOOL_@}"
 
 fail() {
-    printf 'not so: %s\n' "$*" >&2
+    printf 'check failed: %s\n' "$*" >&2
     exit 1
 }
 skip() {
@@ -22,7 +23,7 @@ needs() {
     done
 }
 
-# with_shim COMMAND...: by env, since a builtin of this shell would run without it.
+# with_shim COMMAND...: runs the command with the shim, by env, since a builtin of this shell would run without it.
 with_shim() { env LD_PRELOAD="$SHIM" "$@"; }
 
 run_test() {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# tidepool-run: what it passes on, what it finds, and what it says where it cannot help.
+# tidepool-run: what it passes on, what it finds, and its messages if it cannot help.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 run=$BUILD/bin/tidepool-run
 
-# says STATUS PATTERN COMMAND...: the command ends with the status and writes one line to stderr, which the pattern fits,
-# and nothing else.
+# says STATUS PATTERN COMMAND...: the command exits with the status, writes one line to stderr that matches the pattern,
+# and writes nothing else.
 says() {
     local wanted=$1 pattern=$2 status=0
     shift 2
@@ -15,7 +15,7 @@ says() {
     grep -qE -- "$pattern" err || fail "$* says $pattern; it said: $(cat err)"
 }
 
-# is TEXT COMMAND...: the command writes that text and ends well.
+# is TEXT COMMAND...: the command writes the text and exits with 0.
 is() {
     local wanted=$1 got status=0
     shift
@@ -24,18 +24,18 @@ is() {
     [[ $got == "$wanted" ]] || fail "$* writes '$wanted'; it wrote '$got'"
 }
 
-# program FILE: makes one that ends with 0.
+# program FILE: makes a program that exits with 0.
 program() {
     echo 'int main(void) { return 0; }' >program.c
     "$CC" program.c -o "$@" || skip "the compiler does not make this kind of program here"
 }
 
-the_library_is_in_the_program() { # the program it starts has the shim in it, and the program's children, too
+the_library_is_in_the_program() { # the shim is loaded into the program and its children
     "$run" grep -q libtidepool_malloc /proc/self/maps || fail "the library is in the program"
     "$run" sh -c 'grep -q libtidepool_malloc /proc/self/maps; exit $?' || fail "the library is in the program's child"
 }
 
-exit_status_is_passed_on() { # the program's exit status is its own
+exit_status_is_passed_on() { # the launcher exits with the program's exit status
     local status
     for status in 0 1 2 42 126 127 255; do
         "$run" sh -c "exit $status"
@@ -43,7 +43,7 @@ exit_status_is_passed_on() { # the program's exit status is its own
     done
 }
 
-signals_are_passed_on() { # the program gets what is sent to the launcher, and its end by a signal is seen
+signals_are_passed_on() { # signals reach the program, and its death by a signal is visible
     "$run" sh -c 'kill -USR1 $$' 2>/dev/null
     [[ $? == $((128 + $(kill -l USR1))) ]] || fail "the end by a signal is seen"
     "$run" sh -c 'trap "echo got it; exit 7" TERM; echo ready; while :; do sleep 0.05; done' >out &
@@ -54,7 +54,7 @@ signals_are_passed_on() { # the program gets what is sent to the launcher, and i
     [[ $? == 7 ]] && grep -q "got it" out || fail "a signal to the launcher is the program's"
 }
 
-arguments_are_passed_on() { # arguments are the program's as they are, and so is standard input
+arguments_are_passed_on() { # arguments and standard input reach the program unchanged
     is '<a b><><*><-x><--><--stats><$HOME>' "$run" printf '<%s>' 'a b' '' '*' -x -- --stats '$HOME'
     is '<-->' "$run" -- printf '<%s>' --
     is 'in' "$run" cat <<<in
@@ -63,12 +63,12 @@ arguments_are_passed_on() { # arguments are the program's as they are, and so is
     is "$(printf 'a\nb')" "$run" 'printf' 'a\nb'
 }
 
-options_end_at_two_dashes() { # after -- comes the program, whatever its name
+options_end_at_two_dashes() { # the program follows --, whatever its name
     cp "$(type -P printf)" ./--stats
     is x env PATH=".:$PATH" "$run" --background -- --stats x
 }
 
-options_become_settings() { # options are the environment that the shim reads
+options_become_settings() { # options become the environment variables that the shim reads
     [[ $("$run" --stats printenv TIDEPOOL_STATS 2>/dev/null) == 1 ]] || fail "--stats is TIDEPOOL_STATS=1"
     is "5 1" "$run" --decay 5 --background sh -c 'echo $TIDEPOOL_DECAY_MS $TIDEPOOL_BACKGROUND'
     is "0" "$run" --decay=0 sh -c 'echo $TIDEPOOL_DECAY_MS'
@@ -77,7 +77,7 @@ options_become_settings() { # options are the environment that the shim reads
     is "decay_ms=7" env TIDEPOOL_OPTIONS=decay_ms=7 "$run" printenv TIDEPOOL_OPTIONS
 }
 
-an_upstream_is_a_library() { # --upstream chooses the library, and one that was not built is said to be missing
+an_upstream_is_a_library() { # --upstream chooses the library, and a missing one is reported
     is "$SHIM" "$run" --upstream libc printenv LD_PRELOAD
     local name library
     for name in pages mimalloc jemalloc; do
@@ -92,14 +92,14 @@ an_upstream_is_a_library() { # --upstream chooses the library, and one that was 
     done
 }
 
-preloaded_libraries_are_kept() { # an LD_PRELOAD that was there is kept, behind ours
+preloaded_libraries_are_kept() { # an existing LD_PRELOAD is kept, behind the shim
     local other=$BUILD/lib/tidepool-preload-early_library.so
     is "$SHIM:$other" env LD_PRELOAD="$other" "$run" printenv LD_PRELOAD
     is "$SHIM" env LD_PRELOAD= "$run" printenv LD_PRELOAD
     LD_PRELOAD=$other "$run" "$BUILD/bin/tidepool-preload-early" || fail "both libraries are in the program"
 }
 
-stats_are_written() { # --stats prints to stderr and --stats=FILE writes JSON where it was typed
+stats_are_written() { # --stats prints to stderr, and --stats=FILE writes JSON relative to the caller
     "$run" --stats perl -e 'exit 3' >out 2>err
     [[ $? == 3 ]] || fail "the exit status is passed on with --stats"
     [[ ! -s out ]] || fail "statistics are not written to stdout"
@@ -115,7 +115,7 @@ END
     "$run" --stats=one-%p.json true && ls one-*.json | grep -qE '^one-[0-9]+\.json$' || fail "%p is the process id"
 }
 
-bad_command_lines() { # a bad command line is one clear line and status 2
+bad_command_lines() { # a bad command line gives one clear line and status 2
     says 2 'which program' "$run"
     says 2 'which program' "$run" --background --
     says 2 'unknown option --fast' "$run" --fast true
@@ -132,13 +132,13 @@ bad_command_lines() { # a bad command line is one clear line and status 2
     says 2 'magic.*there are libc' "$run" --upstream=magic true
 }
 
-help_and_version() { # --help and --version tell and end well
+help_and_version() { # --help and --version print and exit with 0
     "$run" --help | grep -q -- --background || fail "--help tells of the options"
     "$run" --version | grep -qE '^tidepool-run [0-9]+\.[0-9]+\.[0-9]+$' || fail "--version tells the version"
     is "--help" "$run" printf '%s' --help
 }
 
-missing_programs() { # a program that is missing is 127, as in a shell
+missing_programs() { # a missing program gives status 127, as in a shell
     says 127 'no-such-program' "$run" no-such-program
     says 127 '\./no-such-program' "$run" ./no-such-program
     says 127 'no-such-folder' "$run" no-such-folder/program
@@ -146,7 +146,7 @@ missing_programs() { # a program that is missing is 127, as in a shell
     says 127 'true: no such program' env PATH=/nowhere "$run" true
 }
 
-programs_that_cannot_be_run() { # a file that cannot be executed is 126, as in a shell
+programs_that_cannot_be_run() { # a file that cannot be executed gives status 126, as in a shell
     echo text >text
     says 126 'text is not executable' "$run" ./text
     says 126 'is not a program' "$run" /
@@ -157,7 +157,7 @@ programs_that_cannot_be_run() { # a file that cannot be executed is 126, as in a
     says 126 'script.*/no/such/interpreter' "$run" ./script
 }
 
-scripts_are_followed() { # scripts are run, by whatever their first line names
+scripts_are_followed() { # scripts are run by the interpreter that their first line names
     printf '#!/bin/sh -e\ngrep -q libtidepool_malloc /proc/$$/maps && echo in "$@"\n' >script
     printf '#! /usr/bin/env sh\ngrep -q libtidepool_malloc /proc/$$/maps && echo in "$@"\n' >by_env
     printf 'grep -q libtidepool_malloc /proc/$$/maps && echo in "$@"\n' >bare
@@ -171,7 +171,7 @@ scripts_are_followed() { # scripts are run, by whatever their first line names
     says 126 'loop is a script' "$run" ./loop
 }
 
-static_programs() { # a static program cannot be helped, and neither can a script for one
+static_programs() { # a static program is reported, and so is a script for one
     program static -static
     says 126 'static is statically linked' "$run" ./static
     printf '#!%s/static\n' "$PWD" >script && chmod +x script
@@ -180,10 +180,10 @@ static_programs() { # a static program cannot be helped, and neither can a scrip
     says 126 'static_pie is statically linked' "$run" ./static_pie
 }
 
-programs_for_other_machines() { # a program for another kind of machine cannot be helped
+programs_for_other_machines() { # a program for another kind of machine is reported
     program native
     is "" "$run" ./native
-    # 32 bits, the other byte order, another machine, as the header says it
+    # The ELF header says 32 bits, the other byte order, or another machine.
     cp native narrow && printf '\001' | dd of=narrow bs=1 seek=4 conv=notrunc 2>/dev/null
     cp native turned && printf '\002' | dd of=turned bs=1 seek=5 conv=notrunc 2>/dev/null
     cp native alien && printf '\377\017' | dd of=alien bs=1 seek=18 conv=notrunc 2>/dev/null
@@ -195,7 +195,7 @@ programs_for_other_machines() { # a program for another kind of machine cannot b
     says 126 "stump is made for another kind of machine" "$run" ./stump
 }
 
-programs_with_more_rights() { # a set-user-id, set-group-id or capable program cannot be helped
+programs_with_more_rights() { # a set-user-id, set-group-id or capable program is reported
     program capable
     chmod 755 capable .
     if ((EUID == 0)); then
@@ -209,7 +209,7 @@ programs_with_more_rights() { # a set-user-id, set-group-id or capable program c
         command -v setpriv >/dev/null && [[ -x /sbin/setcap ]] || return 0
         /sbin/setcap cap_net_raw+ep capable 2>/dev/null || return 0
         is "" "$run" ./capable
-        # As somebody else, with copies that he can reach.
+        # As another user, with copies that this user can reach.
         cp "$run" "$SHIM" . && chmod 755 tidepool-run libtidepool_malloc.so
         setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$PWD/tidepool-run" || return 0
         local as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups ./tidepool-run)
@@ -226,7 +226,7 @@ programs_with_more_rights() { # a set-user-id, set-group-id or capable program c
     says 126 'set-user-id' "$run" "$found"
 }
 
-the_library_is_found() { # the library is found beside the launcher and in ../lib, also through a link, or it says where not
+the_library_is_found() { # the library is found beside the launcher and in ../lib, also through a link
     mkdir -p bin lib
     cp "$run" bin
     cp "$SHIM" lib
@@ -242,7 +242,7 @@ the_library_is_found() { # the library is found beside the launcher and in ../li
     grep -qF "$PWD/bin, $PWD/bin/../lib" err || fail "it says where the library is not: $(cat err)"
 }
 
-an_installed_copy_works() { # what cmake --install puts down works, also where it is moved to
+an_installed_copy_works() { # an installed copy works, also after it was moved
     "$CMAKE" --install "$BUILD" --prefix "$PWD/one" >log 2>&1 || fail "it installs: $(tail -n 5 log)"
     is "$PWD/one/lib/libtidepool_malloc.so" one/bin/tidepool-run printenv LD_PRELOAD
     mv one other

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Programs that people use, run with plain libc and with the shim preloaded: the results are the same.
+# Programs that people use give the same results with libc's malloc and with the shim preloaded.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# compare BODY: runs the function twice, in a folder of the same name each time, once without the shim and once with all
-# that it starts under it. Standard output and every file left there must be equal. Input lies in ../in.
+# compare BODY: runs the function twice, in a folder of the same name: once without the shim, and once with the shim in
+# every program that it starts. Standard output and all files left there must be equal. Input lies in ../in.
 compare() {
     local kind
     mkdir -p in
@@ -144,14 +144,14 @@ END
     compare body
 }
 
-# A text of some megabytes, the same each time.
+# Writes the same text of some megabytes each time.
 text() {
     seq 1 400000
     cat "$SOURCE"/src/*.cpp "$SOURCE"/tests/*/*.cpp
     awk 'BEGIN { x = 1; for (i = 0; i < 300000; ++i) { x = (x * 16807) % 2147483647; print x, i % 100 } }'
 }
 
-xz_compresses() { # xz with two threads compresses and brings back
+xz_compresses() { # xz compresses and decompresses with two threads
     needs xz
     mkdir in && text >in/text
     body() {
@@ -172,7 +172,7 @@ sort_sorts_in_parallel() { # sort --parallel sorts
     compare body
 }
 
-tar_packs() { # tar packs this project, through gzip, and unpacks it
+tar_packs() { # tar packs this project through gzip and unpacks it
     body() {
         tar --create --gzip --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --file=all.tar.gz \
             -C "$SOURCE" src include tests bench
@@ -183,7 +183,7 @@ tar_packs() { # tar packs this project, through gzip, and unpacks it
     compare body
 }
 
-c_compiler_compiles() { # the C compiler makes the same objects and a program that runs
+c_compiler_compiles() { # the C compiler makes the same objects and a working program
     body() {
         local source
         for source in "$SOURCE"/tests/preload/programs/*.c; do
@@ -241,7 +241,7 @@ redis_serves() { # redis-server with data of its own, a saved copy, and redis-be
     needs redis-server redis-cli redis-benchmark
     body() {
         local port server=
-        # A port that is taken ends the server at once: then another.
+        # A port in use ends the server at once; then another port is tried.
         for _ in {1..20}; do
             port=$((20000 + RANDOM % 12000))
             timeout 100 redis-server --port "$port" --bind 127.0.0.1 --save '' --dir "$PWD" --enable-debug-command yes \
@@ -251,7 +251,7 @@ redis_serves() { # redis-server with data of its own, a saved copy, and redis-be
                 kill -0 "$server" 2>/dev/null || break
                 sleep 0.1
             done
-            # It is ours that answers, and not the one that had the port.
+            # Our server answers, and not the one that had the port.
             kill -0 "$server" 2>/dev/null && redis-cli -p "$port" config get dir | grep -qxF "$PWD" && break
             server=
         done
@@ -280,7 +280,7 @@ redis_serves() { # redis-server with data of its own, a saved copy, and redis-be
     compare body
 }
 
-node_computes() { # node with workers, if it is there
+node_computes() { # node with workers, if it is installed
     needs node
     mkdir in && cat >in/work.js <<'END'
 const { Worker, isMainThread, parentPort, workerData } = require('worker_threads');

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What the environment says of the shim, and what the shim says of that.
+# The settings of the shim in the environment, and its messages about them.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# warns VARIABLE VALUE PATTERN: a program run so writes one line to stderr, which the pattern fits, and goes on.
+# warns VARIABLE VALUE PATTERN: with this setting, a program writes one line that matches the pattern, and runs on.
 warns() {
     local variable=$1 value=$2 pattern=$3 out
     out=$(env "$variable=$value" LD_PRELOAD="$SHIM" printf 'goes on' 2>err) || fail "the program ends well"
@@ -11,13 +11,13 @@ warns() {
     grep -qE -- "^tidepool: $pattern" err || fail "$variable=$value: says 'tidepool: $pattern'; it said: $(cat err)"
 }
 
-# accepts SETTING...: with that in the environment nothing is said.
+# accepts SETTING...: with these settings nothing is written to stderr.
 accepts() {
     env "$@" LD_PRELOAD="$SHIM" true 2>err || fail "the program ends well with $*"
     [[ ! -s err ]] || fail "$* is accepted; it said: $(cat err)"
 }
 
-right_values_are_accepted() { # what is allowed is taken without a word
+right_values_are_accepted() { # allowed values are accepted without a message
     accepts TIDEPOOL_DECAY_MS=0
     accepts TIDEPOOL_DECAY_MS=86400000
     accepts TIDEPOOL_LOCAL_BYTES=0
@@ -29,7 +29,7 @@ right_values_are_accepted() { # what is allowed is taken without a word
     accepts TIDEPOOL_OPTIONS=decay_ms=5 TIDEPOOL_DECAY_MS=10
 }
 
-wrong_values_cost_a_line() { # a wrong value is named, with what is allowed and what holds instead, once
+wrong_values_cost_a_line() { # a wrong value is reported once, with the allowed values and the default
     warns TIDEPOOL_DECAY_MS abc 'TIDEPOOL_DECAY_MS=abc: allowed is 0 to 86400000; using 1000$'
     warns TIDEPOOL_DECAY_MS -1 'TIDEPOOL_DECAY_MS=-1: '
     warns TIDEPOOL_DECAY_MS 86400001 'TIDEPOOL_DECAY_MS=86400001: '
@@ -45,19 +45,19 @@ wrong_values_cost_a_line() { # a wrong value is named, with what is allowed and 
     warns TIDEPOOL_STATS file.txt 'TIDEPOOL_STATS=file\.txt: '
 }
 
-wrong_options_cost_a_line() { # the same in TIDEPOOL_OPTIONS; what is right beside it holds
+wrong_options_cost_a_line() { # the same in TIDEPOOL_OPTIONS, where right options still take effect
     warns TIDEPOOL_OPTIONS decay_ms=abc '.*decay_ms=abc.*using 1000'
     warns TIDEPOOL_OPTIONS no_such_name=1 '.*no_such_name'
     warns TIDEPOOL_OPTIONS decay_ms '.*decay_ms'
     warns TIDEPOOL_OPTIONS background=1,colour=blue,ignore_size=1 '.*colour'
 }
 
-wrong_names_cost_a_line() { # a variable that looks like ours and is not is named
+wrong_names_cost_a_line() { # an unknown variable that begins with TIDEPOOL_ is reported
     warns TIDEPOOL_DECAY 5 'TIDEPOOL_DECAY'
     warns TIDEPOOL_NO_SUCH_NAME 1 'TIDEPOOL_NO_SUCH_NAME'
 }
 
-stats_at_exit() { # TIDEPOOL_STATS=1 prints lines, TIDEPOOL_STATS=FILE.json writes JSON, for each process with %p
+stats_at_exit() { # TIDEPOOL_STATS prints lines or writes JSON, for each process with %p
     TIDEPOOL_STATS=1 with_shim true 2>err || fail "the program ends well"
     grep -qE '^refills +[0-9]+ +calls +[a-z]' err || fail "statistics are lines of name, value, unit, meaning: $(cat err)"
     TIDEPOOL_STATS=$PWD/%p.json with_shim perl -e 'system("ls / >/dev/null"); exit 4'
@@ -83,9 +83,9 @@ wrong_sizes_are_told_of() { # sized delete with a wrong size ends the program wi
     [[ $(cat out) == "done" && ! -s err ]] || fail "the program comes to its end and nothing is said"
 }
 
-set_user_id_programs() { # a set-user-id program writes no file, whatever its caller has set
+set_user_id_programs() { # a set-user-id program writes no file, whatever its caller sets
     ((EUID == 0)) || skip "only root can make a program another user's"
-    # The loader ignores LD_PRELOAD there, so this program is linked to the shim; it must find it where anybody can.
+    # The loader ignores LD_PRELOAD there, so this program is linked to the shim, which every user must be able to read.
     mkdir -m 777 open && chmod 755 .
     cp "$SHIM" open && cp "$BUILD/bin/tidepool-preload-linked" open/program
     chown 65534:65534 open/program && chmod 755 open/libtidepool_malloc.so && chmod 6755 open/program

@@ -1,5 +1,5 @@
-// Children of a process whose other threads are in the midst of everything: each allocates and frees at once, finds
-// what those threads had idle, starts threads, and forks again.
+// Forks while other threads allocate, free and tick. Each child allocates and frees at once, finds the idle blocks of
+// those threads, starts threads, and forks again.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t sizes[] = {16, 48, 200, 1000, 5000, 32'768, 60'000};
 
-// Blocks of all sizes, each written to and given back. False where one was not as it was left.
+// Allocates blocks of all sizes, writes to them and frees them. Returns false if one did not keep its contents.
 bool works(tidepool::pool_resource& pool, std::size_t rounds) {
     struct held {
         unsigned char* at;
@@ -40,7 +40,7 @@ bool works(tidepool::pool_resource& pool, std::size_t rounds) {
     return whole;
 }
 
-// The exit status of a child that runs `work`.
+// Runs `work` in a child and returns its exit status.
 template <class Work>
 int in_child(Work work) {
     const pid_t child = ::fork();
@@ -56,7 +56,7 @@ int in_child(Work work) {
 bool child_works(tidepool::pool_resource& pool, bool nested) {
     bool whole = works(pool, 3);
     pool.tick();
-    // A part that a dead thread has left is the next thread's.
+    // The next thread gets the local of a thread that does not exist in the child.
     std::atomic<bool> others{true};
     std::thread([&] { others = works(pool, 3); }).join();
     whole = whole && others;
@@ -68,10 +68,10 @@ bool child_works(tidepool::pool_resource& pool, bool nested) {
 }  // namespace
 
 int main() {
-    // The thread sanitizer does not know threads in a child of several.
+    // The thread sanitizer does not support threads in a child of a process with several threads.
     if (support::under_tsan) return EXIT_SUCCESS;
     tidepool::pool_options options;
-    options.decay_interval = std::chrono::milliseconds(1);  // ticks in the midst of it all
+    options.decay_interval = std::chrono::milliseconds(1);  // so that ticks come at any moment
     tidepool::pool_resource pool(options);
     constexpr int others = 4;
     std::atomic<bool> over{false}, whole{true};
@@ -84,8 +84,8 @@ int main() {
                 if (first) ++at_work;
             }
         });
-    // The first child is forked while the others start. Not with the address sanitizer: a thread that starts has its
-    // malloc's locks, and the child inherits them closed.
+    // The first child is forked while the others start, but not under the address sanitizer: there a starting thread
+    // may hold locks of its malloc, which the child would inherit locked.
     while (support::under_asan && at_work < others) std::this_thread::yield();
     int failed = 0;
     for (std::size_t i = 0; i < support::scaled(200) && failed == 0; ++i) {

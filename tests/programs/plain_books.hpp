@@ -1,5 +1,4 @@
-// An upstream with books that needs nothing of the program: it works before main, after it, and in any thread's last
-// moments.
+// A counting upstream that depends on nothing: it works before main, after it, and while a thread exits.
 #pragma once
 
 #include <atomic>
@@ -10,9 +9,9 @@
 namespace programs {
 
 struct plain_books {
-    // Relaxed throughout: sums that are read when all is still.
-    std::atomic<std::size_t> bytes_out{0};  // given to the pool, ever
-    std::atomic<std::size_t> bytes_in{0};   // come back, ever
+    // Relaxed throughout: sums that are read after all threads have been joined.
+    std::atomic<std::size_t> bytes_out{0};  // total allocated by the pool
+    std::atomic<std::size_t> bytes_in{0};   // total returned by the pool
 
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
         void* p = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
@@ -30,10 +29,10 @@ struct plain_books {
     }
 };
 
-// Ends the program at once, and not with 0, where something is not as it should be.
+// Ends the program at once with a non-zero status if the condition does not hold.
 inline void require(bool holds, const char* what) noexcept {
     if (holds) return;
-    std::fprintf(stderr, "not so: %s\n", what);
+    std::fprintf(stderr, "check failed: %s\n", what);
     std::fflush(stderr);
     std::_Exit(1);
 }

@@ -1,7 +1,7 @@
-// A pool that is constructed before main and destroyed after it, with containers that live as long, and the default
-// pool in the hands of static objects.
+// A pool that is constructed before main and destroyed after it, with containers of the same lifetime, and static
+// objects that use the default pool.
 //
-// Passes by exiting with 0; what runs after main ends the program with 1 where it finds something wrong.
+// Passes by exiting with 0; code that runs after main ends the program with 1 if it finds an error.
 #include <cstddef>
 #include <cstdlib>
 #include <map>
@@ -28,14 +28,14 @@ void churn(std::pmr::memory_resource& pool) {
     require(lines.size() == 2000, "a map holds what was put into it");
 }
 
-// Static objects end in reverse order: the last judge comes first.
+// Static objects are destroyed in reverse order, so the final check is declared first.
 programs::plain_books books;
 
 struct last_judge {
     ~last_judge() {
         require(books.used(), "the pool has used its upstream");
         require(books.balanced(), "the upstream got everything back when the pool ended");
-        // The default pool is never destroyed; its thread state is gone by now, but not its service.
+        // The default pool is never destroyed: it still serves, although the thread's state is gone by now.
         text late(1000, 'x');
         for (int i = 0; i < 100; ++i) late += text(static_cast<std::size_t>(i) * 20, 'y');
         require(late.size() == 100'000, "the default pool serves in a static destructor");

@@ -1,5 +1,5 @@
-// A thread's last moments: blocks are taken and freed in destructors of thread_local objects that end before and after
-// the pool's own thread state, and in destructors of pthread keys, which run after all of those, round after round.
+// A thread allocates and frees while it exits: in destructors of thread_local objects that run before and after the
+// pool's own thread state ends, and in destructors of pthread keys, which run after all of those, in every round.
 //
 // Passes by exiting with 0.
 #include <pthread.h>
@@ -27,7 +27,7 @@ using programs::require;
 
 std::optional<tidepool::pool_resource> pool;
 std::optional<tidepool::object_pool<std::string>> objects;
-std::atomic<int> teardowns{0};  // relaxed: a sum, read when all is still
+std::atomic<int> teardowns{0};  // relaxed: a sum, read after all threads have been joined
 
 void take_and_free() {
     constexpr std::size_t sizes[]{16, 64, 64, 64, 1000, 32'768, 100'000};
@@ -42,7 +42,7 @@ void take_and_free() {
     *objects->borrow() = "an object that is put by a thread that ends";
 }
 
-// Holds blocks of the thread's life and gives them back in its own end, among other work.
+// Holds blocks for the lifetime of the thread and frees them in its destructor, among other work.
 class holder {
 public:
     holder() = default;
@@ -68,8 +68,8 @@ private:
     std::vector<block> held_;
 };
 
-// In functions: each begins its life when it is first asked for, and they end in reverse order. Where the pool keeps a
-// thread_local object of its own, that one ends between the two.
+// In functions, so that each is constructed at its first use, and they are destroyed in reverse order. A thread_local
+// object of the pool's own, if there is one, is destroyed between the two.
 holder& touched_before_the_pool() {
     thread_local holder it;
     return it;

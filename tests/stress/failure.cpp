@@ -1,5 +1,5 @@
-// An upstream that fails now and then: each failure is a clean null pointer or std::bad_alloc, nothing is lost, and the
-// pool goes on.
+// An upstream that fails at random: each failure becomes a null pointer or std::bad_alloc, no block is lost, and the
+// pool stays usable.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -22,8 +22,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Refuses one block in `one_in` at random; 0: none, 1: all. The same ones by number for the same seed, whichever thread
-// meets them.
+// Fails one allocation in `one_in` at random; 0: none, 1: all. The same numbers fail for the same seed, whichever
+// thread makes the call.
 class moody : public tidepool::failing_upstream {
 public:
     explicit moody(support::counting_upstream& below) noexcept : failing_upstream(below) {}
@@ -49,7 +49,7 @@ private:
     moody& how_;
 };
 
-// Little is kept, so that the upstream is asked often.
+// Keeps little stock, so that the upstream is called often.
 tidepool::pool_options asks_often(tidepool::block_source source) {
     tidepool::pool_options options;
     options.source = source;
@@ -59,7 +59,7 @@ tidepool::pool_options asks_often(tidepool::block_source source) {
     return options;
 }
 
-// The pool serves everything once the upstream does, and everything goes back.
+// Checks that the pool serves every request once the upstream does, and that all memory is returned.
 void is_whole(tidepool::pool_resource& pool, const support::counting_upstream& books) {
     CHECK(pool.stats().blocks_in_use == 0);
     CHECK(pool.stats().large_blocks == 0);
@@ -82,7 +82,7 @@ void runs_dry_now_and_then(tidepool::block_source source, unsigned one_in, moody
     {
         tidepool::pool_resource pool(asks_often(source), from);
         below.refuse(one_in);
-        // Until a request has failed, which takes two refusals running: the pool trims itself and asks again.
+        // Until a request fails, which takes two failures in a row: the pool reclaims its idle blocks and asks again.
         for (unsigned round = 0; round < 100 && failures == 0; ++round) {
             const std::size_t held_twice = support::traffic(
                 threads, support::scaled(50'000), support::mixed_sizes(),
@@ -107,7 +107,7 @@ void runs_dry_now_and_then(tidepool::block_source source, unsigned one_in, moody
 
 }  // namespace
 
-TEST_CASE("an upstream that fails at random costs a pool resource nothing but the requests it fails") {
+TEST_CASE("random upstream failures fail only the requests that they hit") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct})
         for (const unsigned one_in : {2U, 10U}) {
             support::counting_upstream books;
@@ -123,7 +123,7 @@ TEST_CASE("an upstream that fails at random costs a pool resource nothing but th
         }
 }
 
-TEST_CASE("an upstream that fails at random makes try_allocate return null and nothing worse") {
+TEST_CASE("random upstream failures do nothing but make try_allocate return null") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         support::counting_upstream books;
         moody below(books);
@@ -158,7 +158,7 @@ TEST_CASE("an upstream that fails at random makes try_allocate return null and n
     }
 }
 
-TEST_CASE("a pool whose upstream has run dry lives on what it has") {
+TEST_CASE("a pool whose upstream has no memory left serves from its own stock") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         support::counting_upstream books;
         moody below(books);
@@ -179,7 +179,7 @@ TEST_CASE("a pool whose upstream has run dry lives on what it has") {
             REQUIRE(first.size() == 1000);
             for (void* each : first) pool.deallocate(each, 1000, 8);
             below.refuse(1);
-            // The chaos build may have let some go.
+            // The chaos build may have dropped some.
             const std::vector<void*> second = take_all();
             if constexpr (!tidepool::detail::chaotic) CHECK(second.size() == 1000);
             CHECK(!second.empty());

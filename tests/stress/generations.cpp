@@ -1,5 +1,5 @@
-// Pools that come and go under threads that stay, and the reverse: what a thread remembers of a pool does not outlive
-// the pool.
+// Short-lived pools used by long-lived threads, and the reverse: what a thread keeps for a pool does not outlive the
+// pool.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -35,7 +35,7 @@ tidepool::pool_options of(tidepool::block_source source) {
     return options;
 }
 
-// Some work whose blocks all go back; what is cached stays in the thread's part of the pool.
+// Allocates and frees; the cached blocks stay in the thread's local.
 void use(tidepool::pool_resource& pool, support::stamps& stamps, std::size_t me, std::size_t of_each) {
     for (const std::size_t bytes : sizes) {
         std::vector<void*> taken;
@@ -52,7 +52,7 @@ void use(tidepool::pool_resource& pool, support::stamps& stamps, std::size_t me,
 
 }  // namespace
 
-TEST_CASE("threads that live through hundreds of pools meet each one fresh") {
+TEST_CASE("a thread finds no state of an earlier pool in a new one") {
     constexpr std::size_t generations = support::scaled(1000);
     std::array<support::worker, 4> crew;
     support::rng random = support::make_rng();
@@ -61,11 +61,11 @@ TEST_CASE("threads that live through hundreds of pools meet each one fresh") {
     for (std::size_t generation = 0; generation < generations; ++generation) {
         CAPTURE(generation);
         support::counting_upstream books;
-        // Each at the address of the one before it, and mostly with its index.
+        // Each pool has the address of the one before it, and mostly its index.
         alignas(tidepool::pool_resource) static std::byte place[sizeof(tidepool::pool_resource)];
         auto* pool = ::new (place) tidepool::pool_resource(of(both_sources[generation % 2]), books);
         for (std::size_t i = 0; i < crew.size(); ++i)
-            if (random() % 4 != 0)  // some know the pool before this one and not this one
+            if (random() % 4 != 0)  // some threads used the pool before this one but not this one
                 crew[i].start([&, i, count = random() % 50] { use(*pool, stamps, i, count); });
         for (support::worker& each : crew) each.wait();
         CHECK(pool->stats().blocks_in_use == 0);
@@ -78,7 +78,7 @@ TEST_CASE("threads that live through hundreds of pools meet each one fresh") {
         CHECK(support::resident_bytes() <= resident_early + (std::size_t{2} << 20));
 }
 
-TEST_CASE("pools of different kinds follow each other under threads that stay") {
+TEST_CASE("long-lived threads use pools of different kinds one after another") {
     std::array<support::worker, 4> crew;
     for (std::size_t generation = 0; generation < support::scaled(300); ++generation) {
         support::counting_upstream books;
@@ -99,7 +99,7 @@ TEST_CASE("pools of different kinds follow each other under threads that stay") 
     }
 }
 
-TEST_CASE("a pool may end while the threads that used it end, too") {
+TEST_CASE("a pool may be destroyed while the threads that used it exit") {
     for (std::size_t round = 0; round < support::scaled(2000); ++round) {
         support::counting_upstream books;
         support::stamps stamps;
@@ -109,17 +109,17 @@ TEST_CASE("a pool may end while the threads that used it end, too") {
         for (std::size_t i = 0; i < threads.size(); ++i)
             threads[i] = std::thread([&, i] {
                 use(*pool, stamps, i, 3);
-                done.fetch_add(1, std::memory_order_release);  // the last this thread has to do with the pool
+                done.fetch_add(1, std::memory_order_release);  // the thread does not use the pool after this
             });
         while (done.load(std::memory_order_acquire) < 3) std::this_thread::yield();
-        pool.reset();  // the threads are on their way out
+        pool.reset();  // the threads are exiting
         CHECK(books.balanced());
         for (std::thread& each : threads) each.join();
         CHECK(stamps.violations() == 0);
     }
 }
 
-TEST_CASE("pools begin and end while others are in use") {
+TEST_CASE("pools are constructed and destroyed while others are in use") {
     constexpr std::size_t threads = 6, rounds = support::scaled(500);
     support::counting_upstream shared_books;
     {
@@ -142,8 +142,8 @@ TEST_CASE("pools begin and end while others are in use") {
     CHECK(shared_books.balanced());
 }
 
-TEST_CASE("three hundred pools at once serve four threads") {
-    // More than there are direct places for pools in a thread's slot.
+TEST_CASE("four threads use three hundred pools at once") {
+    // More than direct_pools, the pin slots of a thread.
     constexpr std::size_t pools = 300;
     struct one {
         support::counting_upstream books;
@@ -166,7 +166,7 @@ TEST_CASE("three hundred pools at once serve four threads") {
         for (support::worker& each : crew) each.wait();
     };
     use_all();
-    // A third ends, in any order; new ones take their places and find nothing left of them.
+    // A third is destroyed, in any order; new pools take their indices and find no state of them.
     support::rng random = support::make_rng(pools);
     std::vector<std::size_t> order(pools);
     for (std::size_t i = 0; i < pools; ++i) order[i] = i;

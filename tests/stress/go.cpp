@@ -1,5 +1,5 @@
-// Go's own tests of sync.Pool (sync/pool_test.go), restated for object_pool and for block_pool. Its stress test is in
-// owners.cpp, those of its queues in tests/unit.
+// Go's own tests of sync.Pool (sync/pool_test.go), carried over to object_pool and block_pool. Its stress test is in
+// owners.cpp, the tests of its queues are in tests/unit.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How many objects of a test were made and how many have ended.
+// How many objects of a test were constructed and how many destroyed.
 struct lives {
     std::atomic<std::size_t> born{0};
     std::atomic<std::size_t> died{0};
@@ -44,7 +44,7 @@ struct object_factory {
 
 using objects = tidepool::object_pool<object, object_factory>;
 
-// Ticks by hand only.
+// Explicit ticks only.
 tidepool::object_pool_options object_options(std::size_t magazine_capacity) {
     tidepool::object_pool_options options;
     options.magazine_capacity = magazine_capacity;
@@ -52,7 +52,7 @@ tidepool::object_pool_options object_options(std::size_t magazine_capacity) {
     return options;
 }
 
-// Magazines of one block, so that the pool asks for exactly what the test takes, and ticks by hand only.
+// Magazines of one block, so that the pool requests exactly what the test allocates, and explicit ticks only.
 tidepool::pool_options one_at_a_time(tidepool::block_source source) {
     tidepool::pool_options options;
     options.max_blocks_per_chunk = 1;
@@ -77,7 +77,7 @@ void get_and_put(objects& pool, std::size_t count) {
     for (object* each : get_many(pool, count)) pool.put(each);
 }
 
-// What the pool gives without calling its factory, at most `most`.
+// Takes idle objects without calling the factory, at most `most`.
 std::vector<object*> get_idle(objects& pool, std::size_t most) {
     std::vector<object*> got;
     while (got.size() < most)
@@ -100,7 +100,7 @@ void allocate_and_free(tidepool::block_pool& pool, std::size_t count) {
 
 constexpr std::size_t hundred = 100;
 
-// Who has the stock when the tick comes.
+// The thread that holds the stock at the tick.
 enum class whose { running, sleeping, exited };
 
 template <class Task>
@@ -112,7 +112,7 @@ void on_thread(whose stock, support::worker& sleeper, Task task) {
 
 }  // namespace
 
-TEST_CASE("an empty object pool gives nothing") {
+TEST_CASE("try_get on an empty object pool returns null") {
     support::calm no_dice;
     lives counts;
     objects pool({&counts}, {}, object_options(1));
@@ -128,7 +128,7 @@ TEST_CASE("an empty object pool gives nothing") {
     CHECK(counts.died == 1);
 }
 
-TEST_CASE("the same set of objects that was put comes back") {
+TEST_CASE("get returns the same set of objects that was put") {
     support::calm no_dice;
     for (const std::size_t capacity : std::initializer_list<std::size_t>{1, 2, 7, 256})
         for (const std::size_t count : std::initializer_list<std::size_t>{1, 2, 3, 100, 1000}) {
@@ -166,7 +166,7 @@ TEST_CASE("the factory is called only on a miss") {
     CHECK(counts.died == 3);
 }
 
-TEST_CASE("a hundred objects survive one tick and none survives two") {
+TEST_CASE("a hundred objects survive one tick, and none survives two") {
     support::calm no_dice;
     for (const std::size_t capacity : {std::size_t{1}, std::size_t{16}})
         for (const whose stock : {whose::running, whose::sleeping, whose::exited}) {
@@ -184,14 +184,14 @@ TEST_CASE("a hundred objects survive one tick and none survives two") {
             CHECK(pool.try_get() == nullptr);
             pool.tick();
             CHECK(counts.died == hundred);
-            // Its part is in order when the thread comes back to it.
+            // The thread can use its local again.
             on_thread(stock, sleeper, [&] { get_and_put(pool, hundred); });
             CHECK(counts.born == 2 * hundred);
             CHECK(counts.died == hundred);
         }
 }
 
-TEST_CASE("a hundred objects put by ten threads, some asleep and some gone, survive one tick and none survives two") {
+TEST_CASE("objects of sleeping and exited threads survive one tick, and none survives two") {
     support::calm no_dice;
     lives counts;
     objects pool({&counts}, {}, object_options(1));
@@ -208,7 +208,7 @@ TEST_CASE("a hundred objects put by ten threads, some asleep and some gone, surv
     CHECK(counts.died == hundred);
 }
 
-TEST_CASE("what survived one tick is there to be taken, and is young again") {
+TEST_CASE("an object taken and put after one tick is young again") {
     support::calm no_dice;
     for (const std::size_t capacity : {std::size_t{1}, std::size_t{16}}) {
         CAPTURE(capacity);
@@ -229,7 +229,7 @@ TEST_CASE("what survived one tick is there to be taken, and is young again") {
     }
 }
 
-TEST_CASE("nothing is retained after all was taken") {
+TEST_CASE("a pool refers to no object after all were taken") {
     support::calm no_dice;
     for (const std::size_t capacity : {std::size_t{1}, std::size_t{16}}) {
         CAPTURE(capacity);
@@ -250,7 +250,7 @@ TEST_CASE("nothing is retained after all was taken") {
     }
 }
 
-TEST_CASE("trim destroys idle objects down to what is to be kept") {
+TEST_CASE("trim destroys idle objects down to the requested number") {
     support::calm no_dice;
     lives counts;
     objects pool({&counts}, {}, object_options(1));
@@ -268,7 +268,7 @@ TEST_CASE("trim destroys idle objects down to what is to be kept") {
     CHECK(counts.died == hundred);
 }
 
-TEST_CASE("a block pool has nothing before its first block and asks only on a miss") {
+TEST_CASE("a block pool starts empty and asks its upstream only on a miss") {
     support::calm no_dice;
     for (const auto source : {tidepool::block_source::direct, tidepool::block_source::spans}) {
         support::counting_upstream books;
@@ -292,7 +292,7 @@ TEST_CASE("a block pool has nothing before its first block and asks only on a mi
     }
 }
 
-TEST_CASE("a hundred blocks survive one tick and none survives two") {
+TEST_CASE("a hundred blocks survive one tick, and none survives two") {
     support::calm no_dice;
     for (const whose stock : {whose::running, whose::sleeping, whose::exited}) {
         CAPTURE(static_cast<int>(stock));
@@ -314,7 +314,7 @@ TEST_CASE("a hundred blocks survive one tick and none survives two") {
     }
 }
 
-TEST_CASE("a block that is out is not touched by ticks") {
+TEST_CASE("ticks leave a block in use untouched") {
     support::calm no_dice;
     for (const auto source : {tidepool::block_source::direct, tidepool::block_source::spans}) {
         support::counting_upstream books;

@@ -1,4 +1,4 @@
-// One thread takes, another frees: memory and bookkeeping stay bounded however much goes through.
+// One thread allocates and another frees: memory and records stay bounded, however many blocks pass.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -31,7 +31,7 @@ struct parcel {
     std::size_t sender;
 };
 
-// A bounded queue of batches for any number of senders and receivers.
+// A bounded queue of batches with any number of senders and receivers.
 class belt {
 public:
     explicit belt(std::size_t room) : room_(room) {}
@@ -43,7 +43,7 @@ public:
         changed_.notify_all();
     }
 
-    // An empty batch: all has been sent and received.
+    // Returns an empty batch once everything has been sent and received.
     std::vector<parcel> receive() {
         std::unique_lock hold(lock_);
         changed_.wait(hold, [&] { return !batches_.empty() || over_; });
@@ -71,7 +71,7 @@ private:
 constexpr std::array<std::size_t, 8> sizes{16, 64, 200, 512, 1000, 2048, 4000, 8000};
 constexpr std::size_t room = 16, batch_max = 32;
 
-// `senders` threads take `blocks` blocks in all, `receivers` others free them. Returns the blocks found in two hands.
+// `senders` threads allocate `blocks` blocks in all, `receivers` others free them. Returns how many had two owners.
 std::size_t hand_off(tidepool::pool_resource& pool, std::size_t senders, std::size_t receivers, std::size_t blocks) {
     belt belt(room);
     support::stamps stamps;
@@ -115,22 +115,22 @@ void stays_within_bounds(tidepool::block_source source, std::size_t senders, std
     {
         tidepool::pool_options options;
         options.source = source;
-        options.decay_interval = 0ms;  // no tick comes to help
+        options.decay_interval = 0ms;  // no tick helps
         options.magazine_bytes_max = 16 * 1024;
         options.local_bytes_max = 64 * 1024;
         tidepool::pool_resource pool(options, books);
         CHECK(hand_off(pool, senders, receivers, support::scaled(300'000)) == 0);
 
-        // What may be out at once of one size: what is on the belt and in hands, and idle in each thread at most two
-        // magazines of 16 KiB and the 64 KiB beyond them, plus one refill or spill under way. A span is taken only when
-        // none of the class has a block at home: one for each thread may come on top of what is rounded up. The sizes'
-        // peaks may come one after the other and leave spans behind, hence the sum.
+        // The bound for one size: the blocks in the queue and held by threads; idle in each thread at most two
+        // magazines of 16 KiB and 64 KiB beyond them; and one refill or spill in progress. A span is requested only if
+        // no span of the class has a free block, so one for each thread may come on top of the rounding. The sizes may
+        // peak one after the other and leave spans behind, hence the sum.
         const std::size_t threads = senders + receivers;
         std::size_t bound = 0;
         for (const std::size_t bytes : sizes)
             bound += (room + threads) * batch_max * (bytes + bytes / 8) + threads * (3 * 16 + 64) * 1024 +
                      (threads + 1) * 256 * 1024;
-        // The chaos build drops and keeps at random, but within the same limits.
+        // The chaos build drops and steals at random, but within the same limits.
         CHECK(books.counted().bytes_peak <= bound);
         CHECK(pool.stats().blocks_in_use == 0);
         CHECK(pool.stats().bytes_cached <= bound);
@@ -143,7 +143,7 @@ void stays_within_bounds(tidepool::block_source source, std::size_t senders, std
 
 }  // namespace
 
-TEST_CASE("what is taken by some threads and freed by others stays within bounds") {
+TEST_CASE("memory stays bounded when other threads free what some allocate") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         stays_within_bounds(source, 1, 1);
         stays_within_bounds(source, 2, 2);
@@ -153,8 +153,9 @@ TEST_CASE("what is taken by some threads and freed by others stays within bounds
     }
 }
 
-TEST_CASE("empty magazines flow back from the thread that takes to the thread that frees") {
-    // Each round empties and fills some eighty magazines; kept where they become empty they would cost 160 KiB a round.
+TEST_CASE("empty magazines return from the allocating thread to the freeing thread") {
+    // Each round empties and fills about eighty magazines; if they stayed where they become empty, they would cost 160
+    // KiB a round.
     constexpr std::size_t blocks = 20'000, bytes = 64;
     constexpr std::size_t rounds = support::scaled(2000);
     tidepool::pool_options options;
@@ -176,11 +177,11 @@ TEST_CASE("empty magazines flow back from the thread that takes to the thread th
     for (std::size_t i = 0; i < rounds; ++i) one_round();
     if constexpr (support::resident_is_ours) CHECK(support::resident_bytes() <= early + (std::size_t{1} << 20));
     CHECK(pool.stats().blocks_in_use == 0);
-    // Blocks flow back, too: what the first rounds brought serves all.
+    // Blocks return, too: the blocks of the first rounds serve all others.
     CHECK(pool.stats().upstream_bytes_peak <= 2 * blocks * bytes + (std::size_t{1} << 20));
 }
 
-TEST_CASE("a thread that only frees does not hoard") {
+TEST_CASE("a thread that only frees does not accumulate blocks") {
     constexpr std::size_t blocks = support::scaled(1'000'000), bytes = 256;
     support::counting_upstream books;
     {
@@ -195,10 +196,10 @@ TEST_CASE("a thread that only frees does not hoard") {
         freer.run([&] {
             for (void* each : taken) pool.deallocate(each);
         });
-        // Its chain, its two magazines, and what we took last and did not use.
+        // Its chain, its two magazines, and our last refill.
         CHECK(pool.stats().bytes_cached <= 128 * 1024 + 4 * 16 * 1024);
         CHECK(pool.stats().blocks_in_use == 0);
-        // Freed in the order they were taken: all but the last spans are wholly home.
+        // Blocks are freed in the order of allocation, so all spans but the last are all free.
         CHECK(books.counted().bytes_live() <= std::size_t{1} << 20);
     }
     CHECK(books.balanced());

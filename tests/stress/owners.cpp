@@ -1,5 +1,5 @@
-// Go's TestPoolStress for every face: ten threads, a million operations each, an owner's stamp in everything that is
-// taken. Nothing is ever held by two.
+// Go's TestPoolStress for every face: ten threads with a million operations each put an owner's stamp into everything
+// that they take. Nothing ever has two owners.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -22,7 +22,7 @@ constexpr std::size_t operations = support::scaled(1'000'000);
 
 }  // namespace
 
-TEST_CASE("no object is ever held by two of ten threads") {
+TEST_CASE("no object ever has two owners among ten threads") {
     struct object {
         explicit object(std::atomic<std::size_t>& count) : alive(&count) { ++*alive; }
         ~object() { --*alive; }
@@ -32,7 +32,7 @@ TEST_CASE("no object is ever held by two of ten threads") {
     std::atomic<std::size_t> alive{0}, held_twice{0};
     const auto factory = [&alive] { return object(alive); };
     {
-        // Magazines of one, as Go's, and of some.
+        // Magazines of one object, as in Go, and larger ones.
         for (const std::size_t capacity : {std::size_t{1}, std::size_t{8}}) {
             tidepool::object_pool_options options;
             options.magazine_capacity = capacity;
@@ -61,7 +61,7 @@ TEST_CASE("no object is ever held by two of ten threads") {
     CHECK(held_twice == 0);
 }
 
-TEST_CASE("no block of a block pool is ever held by two of ten threads") {
+TEST_CASE("no block of a block_pool ever has two owners among ten threads") {
     std::size_t held_twice = 0;
     for (const auto source : {tidepool::block_source::direct, tidepool::block_source::spans}) {
         support::counting_upstream books;
@@ -79,7 +79,7 @@ TEST_CASE("no block of a block pool is ever held by two of ten threads") {
     CHECK(held_twice == 0);
 }
 
-TEST_CASE("no block of a pool resource is ever held by two of ten threads") {
+TEST_CASE("no block of a pool_resource ever has two owners among ten threads") {
     std::size_t held_twice = 0;
     for (const auto source : {tidepool::block_source::direct, tidepool::block_source::spans}) {
         support::counting_upstream books;
@@ -101,7 +101,7 @@ TEST_CASE("no block of a pool resource is ever held by two of ten threads") {
     CHECK(held_twice == 0);
 }
 
-TEST_CASE("no block of the standard allocators is ever held by two of ten threads") {
+TEST_CASE("no block of the allocators ever has two owners among ten threads") {
     std::size_t held_twice = 0;
     using words = std::uint64_t;
     const std::uint64_t before = tidepool::default_pool().stats().blocks_in_use;

@@ -1,5 +1,5 @@
-// Pools that come and go while others use, tick, trim and look at them: a tick that is under way when its pool is
-// destroyed, heartbeats at any moment, a limit that several of them share.
+// Pools are constructed and destroyed while other threads use, tick, trim and inspect them. A pool may be destroyed
+// while a tick visits it, heartbeats come at any moment, and several pools share a byte limit.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -26,7 +26,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The program's malloc with a heartbeat now and then.
+// malloc with an occasional heartbeat.
 struct beating {
     std::atomic<std::size_t> calls{0};
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
@@ -43,7 +43,7 @@ struct beating {
     }
 };
 
-// A pool of any kind that threads share; it is destroyed by whichever lets go of it last.
+// A pool of any kind that threads share; the last of them destroys it.
 struct shared_pool {
     std::unique_ptr<tidepool::pool_resource> blocks;
     std::unique_ptr<tidepool::object_pool<std::vector<int>>> objects;
@@ -99,7 +99,7 @@ public:
             options.local_bytes_max = random() % 2 ? 0 : 100'000;
             fresh->blocks = std::make_unique<tidepool::pool_resource>(options, random() % 2 ? own_ : limited_);
         }
-        // Holds the old one until the lock is open again.
+        // Keeps the old pool alive until the lock is released.
         const std::lock_guard hold(lock_);
         pools_[place % pools_.size()].swap(fresh);
     }
@@ -112,7 +112,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("pools are made, used, ticked and destroyed by eight threads at random") {
+TEST_CASE("eight threads construct, use, tick and destroy pools at random") {
     beating below;
     tidepool::counting_upstream books(below);
     {
@@ -135,7 +135,7 @@ TEST_CASE("pools are made, used, ticked and destroyed by eight threads at random
                         tidepool::detail::registry::tick_due(tidepool::detail::coarse_now());
                         break;
                     case 3:
-                        // Threads that end while pools come and go.
+                        // Threads that exit while pools are constructed and destroyed.
                         std::thread([&] {
                             if (pool) pool->use(random);
                         }).join();

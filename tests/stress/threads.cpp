@@ -1,4 +1,4 @@
-// Threads that come and go: their slots and parts are used again, and their stock outlives them.
+// Short-lived threads: their slots and locals are reused, and their stock outlives them.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -26,7 +26,7 @@ using namespace std::chrono_literals;
 tidepool::pool_options ticks_by_hand(tidepool::block_source source = tidepool::block_source::spans) {
     tidepool::pool_options options;
     options.decay_interval = 0ms;
-    options.magazine_bytes_max = 16 * 1024;  // what is idle is little beside the bounds below
+    options.magazine_bytes_max = 16 * 1024;  // so that idle blocks are few compared with the bounds below
     options.source = source;
     return options;
 }
@@ -35,7 +35,7 @@ constexpr std::array both_sources{tidepool::block_source::spans, tidepool::block
 
 constexpr std::array<std::size_t, 10> sizes{16, 48, 64, 100, 200, 500, 1000, 1500, 3000, 4096};
 
-// Takes a few blocks of each size and frees them: what is left is the thread's stock.
+// Allocates and frees a few blocks of each size, which leaves the thread a stock.
 void leave_stock(tidepool::pool_resource& pool, support::stamps& stamps, std::size_t me, std::size_t of_each) {
     std::vector<void*> taken;
     for (const std::size_t bytes : sizes)
@@ -62,7 +62,7 @@ void free_all(tidepool::pool_resource& pool, std::size_t bytes, const std::vecto
 
 }  // namespace
 
-TEST_CASE("a hundred thousand short-lived threads cost no more than those that live at once") {
+TEST_CASE("memory depends on concurrent threads, not on a hundred thousand in all") {
     constexpr std::size_t lanes = 4, threads = support::scaled(100'000);
     for (const auto source : both_sources) {
         support::counting_upstream books;
@@ -84,8 +84,8 @@ TEST_CASE("a hundred thousand short-lived threads cost no more than those that l
             CHECK(stamps.violations() == 0);
             CHECK(pool.stats().locals <= lanes);
             CHECK(pool.stats().blocks_in_use == 0);
-            // Four lanes with three blocks of ten sizes, a span or a refill for each size and lane: far below this.
-            // Without reuse the threads would have asked for gigabytes.
+            // Four lanes with three blocks of ten sizes, and a span or a refill for each size and lane, are far below
+            // this. Without reuse the threads would request gigabytes.
             CHECK(books.counted().bytes_peak <= std::size_t{8} << 20);
             if constexpr (support::resident_is_ours) CHECK(resident_late <= resident_early + (std::size_t{2} << 20));
             pool.tick();
@@ -96,7 +96,7 @@ TEST_CASE("a hundred thousand short-lived threads cost no more than those that l
     }
 }
 
-TEST_CASE("the stock of a thread that has exited is there for the others at once") {
+TEST_CASE("the stock of an exited thread is available to others at once") {
     support::calm no_dice;
     constexpr std::size_t bytes = 64, count = 5000;
     for (const auto source : both_sources)
@@ -118,7 +118,7 @@ TEST_CASE("the stock of a thread that has exited is there for the others at once
                 const std::uint64_t asked = books.counted().calls;
                 std::vector<void*> first, second;
                 other.run([&] { first = take(pool, bytes, left / 2); });
-                // All but what the first may still have in its two magazines of 256.
+                // All but what the first thread may still have in its two magazines of 256.
                 another.run([&] { second = take(pool, bytes, left - left / 2 - 2 * 256); });
                 CHECK(books.counted().calls == asked);
                 other.run([&] { free_all(pool, bytes, first); });
@@ -139,7 +139,7 @@ TEST_CASE("one thread finds the stock of two hundred others") {
             tidepool::pool_options options = ticks_by_hand(source);
             options.max_blocks_per_chunk = 16;
             tidepool::pool_resource pool(options, books);
-            // All at once alive, so that each has a part of its own; more parts than a hint has bits.
+            // All alive at once, so that each has a local of its own; more locals than a hint has bits.
             std::vector<std::unique_ptr<support::worker>> asleep;
             std::vector<std::vector<void*>> taken(donors);
             for (std::size_t i = 0; i < donors; ++i) {
@@ -151,7 +151,8 @@ TEST_CASE("one thread finds the stock of two hundred others") {
             CHECK(pool.stats().locals == donors);
             CHECK(books.counted().returns == 0);
 
-            // A donor keeps at most its two magazines to itself; all else is in its chain, for whoever comes.
+            // A donor keeps at most its two magazines private; all other stock is in its chain, where others can steal
+            // it.
             constexpr std::size_t to_be_found = donors * (of_each - 2 * 16);
             std::vector<void*> found;
             support::worker taker;
@@ -170,7 +171,7 @@ TEST_CASE("one thread finds the stock of two hundred others") {
 
 namespace {
 
-// Uses the pool once more when its thread ends: at a moment when the pool may have no part for the thread any longer.
+// Uses the pool once more while its thread exits, when the pool may no longer have a local for the thread.
 struct latecomer {
     tidepool::pool_resource* pool = nullptr;
     void* block = nullptr;
@@ -184,14 +185,14 @@ thread_local latecomer at_exit;
 
 }  // namespace
 
-TEST_CASE("threads that use the pool while they end lose nothing") {
+TEST_CASE("threads that use the pool while they exit leak nothing") {
     support::counting_upstream books;
     {
         tidepool::pool_resource pool(ticks_by_hand(), books);
         for (std::size_t round = 0; round < support::scaled(1000); ++round)
             support::on_threads(4, [&](std::size_t i) {
                 latecomer& mine = at_exit;
-                // Half of them meet their first pool only now, half have a part before.
+                // Half of them use their first pool only now, half have a local already.
                 if (i % 2) pool.deallocate(pool.allocate(1000, 8), 1000, 8);
                 mine.block = pool.allocate(64, 8);
                 mine.pool = &pool;

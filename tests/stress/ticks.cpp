@@ -1,5 +1,5 @@
-// Decay under load and at rest: ticks, trims and snapshots come at any time, lose nothing, and what is idle for two
-// ticks is with the upstream, whichever thread it lay with.
+// Decay under load and at rest: ticks, trims and snapshots may come at any time and lose no block, and stock that is
+// idle for two ticks is returned to the upstream, whichever thread held it.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -35,7 +35,7 @@ tidepool::pool_options ticks_by_hand(tidepool::block_source source) {
 
 constexpr std::array<std::size_t, 10> sizes{16, 32, 80, 160, 320, 640, 1280, 2560, 5120, 20'000};
 
-// Takes `of_each` blocks of each size and frees them: what is left is the thread's stock.
+// Allocates and frees `of_each` blocks of each size, which leaves the thread a stock.
 void leave_stock(tidepool::pool_resource& pool, std::size_t of_each) {
     std::vector<void*> taken;
     for (const std::size_t bytes : sizes)
@@ -101,14 +101,14 @@ void disturbed(tidepool::block_source source, std::size_t workers, std::size_t v
 
 }  // namespace
 
-TEST_CASE("ticks, trims and snapshots from other threads lose nothing") {
+TEST_CASE("ticks, trims and snapshots by other threads lose no block") {
     for (const auto source : both_sources) {
         disturbed(source, 4, 1);
         disturbed(source, 8, 3);
     }
 }
 
-TEST_CASE("the stock of sleeping and of exited threads leaves after two ticks") {
+TEST_CASE("stock of sleeping and exited threads is returned after two ticks") {
     for (const auto source : both_sources) {
         support::counting_upstream books;
         {
@@ -130,7 +130,7 @@ TEST_CASE("the stock of sleeping and of exited threads leaves after two ticks") 
     }
 }
 
-TEST_CASE("five hundred sleeping threads keep nothing") {
+TEST_CASE("five hundred sleeping threads keep no stock") {
     constexpr std::size_t threads = support::under_tsan ? 100 : 500;
     for (const auto source : both_sources) {
         support::counting_upstream books;
@@ -139,7 +139,7 @@ TEST_CASE("five hundred sleeping threads keep nothing") {
             std::vector<std::unique_ptr<support::worker>> asleep;
             for (std::size_t i = 0; i < threads; ++i) asleep.push_back(std::make_unique<support::worker>());
             for (int round = 0; round < 2; ++round) {
-                // All at once, so that each has to get its own; none wakes up for the ticks.
+                // All at once, so that each needs its own blocks; none wakes up for the ticks.
                 for (const auto& each : asleep) each->start([&] { leave_stock(pool, 3); });
                 for (const auto& each : asleep) each->wait();
                 CHECK(pool.stats().locals == threads);
@@ -153,7 +153,7 @@ TEST_CASE("five hundred sleeping threads keep nothing") {
     }
 }
 
-TEST_CASE("trim takes from sleeping threads at once") {
+TEST_CASE("trim returns stock of sleeping threads at once") {
     for (const auto source : both_sources) {
         support::counting_upstream books;
         {
@@ -174,7 +174,7 @@ TEST_CASE("trim takes from sleeping threads at once") {
     }
 }
 
-TEST_CASE("what a busy thread does not use leaves it") {
+TEST_CASE("a busy thread loses the stock that it does not use") {
     for (const auto source : both_sources) {
         support::counting_upstream books;
         {
@@ -185,7 +185,7 @@ TEST_CASE("what a busy thread does not use leaves it") {
                 pool.deallocate(small, 64, 8);
                 leave_stock(pool, 50);
                 stocked = true;
-                // From here on one size only; most rounds are private hits and never see the slow path.
+                // From here on one size only; most rounds are private hits and never take the slow path.
                 while (!over) pool.deallocate(pool.allocate(64, 8), 64, 8);
             });
             while (!stocked) std::this_thread::yield();
@@ -203,8 +203,8 @@ TEST_CASE("what a busy thread does not use leaves it") {
     }
 }
 
-TEST_CASE("release() between phases leaves idle threads in order") {
-    // Without spans release() gives back what is idle, so each phase frees all of its own there.
+TEST_CASE("idle threads can go on after release() by another thread") {
+    // Without spans release() returns idle blocks only, so each phase frees all of its blocks then.
     for (const auto source : both_sources) {
         support::counting_upstream books;
         {
@@ -224,7 +224,7 @@ TEST_CASE("release() between phases leaves idle threads in order") {
                             const bool forgotten = source == tidepool::block_source::spans && random() % 4 == 0;
                             if (!forgotten) pool.deallocate(block, bytes, 8);
                         }
-                        static_cast<void>(pool.allocate(100'000, 8));  // a large one: release() finds it in any case
+                        static_cast<void>(pool.allocate(100'000, 8));  // release() returns large blocks in any case
                     });
                 for (support::worker& each : crew) each.wait();
                 if (phase % 3 == 1) pool.tick();
@@ -240,7 +240,7 @@ TEST_CASE("release() between phases leaves idle threads in order") {
     }
 }
 
-TEST_CASE("allocation itself drives the tick of every pool") {
+TEST_CASE("allocation alone ticks every pool") {
     support::counting_upstream idle_books, busy_books;
     {
         tidepool::pool_options options = ticks_by_hand(tidepool::block_source::spans);
@@ -259,7 +259,7 @@ TEST_CASE("allocation itself drives the tick of every pool") {
             for (void* each : taken) busy.deallocate(each, 64, 8);
         }
         CHECK(idle_books.counted().bytes_live() == 0);
-        // What slept in the busy pool has left, too: its one size with its two magazines and chain is all there is.
+        // The sleeper's stock in the busy pool was returned, too; only the one size that is in use is left.
         CHECK(busy.stats().ticks >= 2);
     }
     CHECK(idle_books.balanced());

@@ -102,7 +102,7 @@ lines complaints(const lines& order, const source_tree& files) {
     return found;
 }
 
-TEST_CASE("every file of the library is in the include order and includes only what stands above it") {
+TEST_CASE("every file of the library is listed and includes only files listed above it") {
     const lines order = listed_in(text_of(root / "src/README.md"));
     REQUIRE_MESSAGE(!order.empty(), "src/README.md has no list between its marks");
     for (const std::string& complaint : complaints(order, sources())) FAIL_CHECK(complaint);

@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-TEST_CASE("the top level holds nothing but what it was laid out for") {
+TEST_CASE("the top level holds only the planned files and folders") {
     const std::set<std::string> folders{"src", "include", "adapters", "tests", "bench", "build"};
     const std::set<std::string> files{"CMakeLists.txt", "README.md", "LICENSE", "CHANGELOG.md", "CMakePresets.json"};
     for (const auto& entry : std::filesystem::directory_iterator(TIDEPOOL_SOURCE_DIR)) {

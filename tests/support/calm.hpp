@@ -1,11 +1,11 @@
-// No dice for a while: for tests that count exact hits, which the chaos build would upset.
+// Turns the chaos build's random drops and steals off, for tests that count exact hits.
 #pragma once
 
 #include "base/chaos.hpp"
 
 namespace support {
 
-// One at a time, for all threads; nothing outside the chaos build.
+// At most one exists at a time; it affects all threads. It does nothing outside the chaos build.
 class calm {
 public:
     calm() noexcept { set(false); }

@@ -1,10 +1,10 @@
-// Upstreams that keep books: what went out, what came back, and whether each block came back as it was given.
+// Upstreams that count what was allocated and returned, and check that each block was returned as it was allocated.
 //
 //   counting_upstream  a tidepool upstream
 //   counting_resource  the same as a std::pmr::memory_resource
 //
-// Any thread may call anything at any time. Every byte handed out is filled with junk, so that nobody relies on zeroes,
-// and overwritten when it comes back, so that a sanitizer sees a block that is handed down poisoned or still in use.
+// All members are thread-safe. Every byte is filled with junk when it is allocated, so that nobody relies on zeroes,
+// and overwritten when it is returned, so that a sanitizer sees a block that is returned poisoned or still in use.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -23,21 +23,21 @@ namespace support {
 class counting_upstream {
 public:
     struct totals {
-        std::uint64_t calls = 0;        // allocate(), those that failed included
-        std::uint64_t failures = 0;     // of those, the ones refused on request
-        std::uint64_t returns = 0;      // deallocate()
-        std::uint64_t bytes_out = 0;    // given to the pool, ever
-        std::uint64_t bytes_in = 0;     // come back, ever
-        std::uint64_t bytes_peak = 0;   // most that was out at once
-        std::uint64_t blocks_live = 0;  // out now
-        std::uint64_t mismatches = 0;   // came back with a wrong size or alignment, twice, or from nowhere
+        std::uint64_t calls = 0;        // calls of allocate(), also those that failed
+        std::uint64_t failures = 0;     // calls that failed on request
+        std::uint64_t returns = 0;      // calls of deallocate()
+        std::uint64_t bytes_out = 0;    // total allocated by the pool
+        std::uint64_t bytes_in = 0;     // total returned by the pool
+        std::uint64_t bytes_peak = 0;   // most that was allocated at once
+        std::uint64_t blocks_live = 0;  // allocated now
+        std::uint64_t mismatches = 0;   // returned with a wrong size or alignment, twice, or never allocated
         std::uint64_t bytes_live() const { return bytes_out - bytes_in; }
     };
 
     counting_upstream() = default;
     counting_upstream(const counting_upstream&) = delete;
     counting_upstream& operator=(const counting_upstream&) = delete;
-    // What is still out is freed, so that a test about a leak does not itself leak.
+    // Frees what is still allocated, so that a test about a leak does not itself leak.
     ~counting_upstream() {
         for (const auto& [p, is] : live_) ::operator delete (p, std::align_val_t{is.alignment});
     }
@@ -53,7 +53,7 @@ public:
         return totals_;
     }
 
-    // Everything that went out came back, and as it went out.
+    // Whether all blocks were returned as they were allocated.
     bool balanced() const {
         const std::lock_guard hold(lock_);
         return live_.empty() && totals_.bytes_out == totals_.bytes_in && totals_.mismatches == 0;
@@ -128,7 +128,7 @@ private:
     std::uint64_t fail_last_ = 0;
 };
 
-// allocate() throws std::bad_alloc where the books say that the call fails.
+// allocate() throws std::bad_alloc if the counting upstream fails the call.
 class counting_resource final : public std::pmr::memory_resource {
 public:
     counting_upstream books;

@@ -1,6 +1,6 @@
-// Runs what is meant to end the process, in a child, and tells how it ended: for tests of messages that abort.
+// Runs code that is meant to end the process in a child and reports how it ended: for tests of fatal messages.
 //
-// Call it while no other thread runs: the child has only the caller's. Leak checks do not run in the child.
+// Call it while no other thread runs, since the child has only the calling thread. Leak checks do not run in the child.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -16,21 +16,21 @@
 namespace support {
 
 struct death {
-    int exit_status = -1;  // -1 where a signal ended it
-    int signal = 0;        // 0 where it exited
+    int exit_status = -1;  // -1 if a signal ended it
+    int signal = 0;        // 0 if it exited
     std::string text;      // what it wrote to stderr
 
-    // It neither returned from the callable nor exited cleanly. Sanitizers exit, assertions abort: both count.
+    // Whether it neither returned from the callable nor exited with 0. Sanitizers exit, assertions abort: both count.
     bool violent() const { return exit_status != 0; }
     bool said(const std::string& words) const { return text.find(words) != std::string::npos; }
 };
 
-// exit_status is 0 where `deed` returned. A child that hangs for a minute is ended by SIGALRM.
+// exit_status is 0 if `deed` returned. SIGALRM ends a child that hangs for a minute.
 template <class Deed>
 death died(Deed&& deed) {
     int pipe_ends[2];
     REQUIRE(pipe(pipe_ends) == 0);
-    std::fflush(nullptr);  // or the child would write the parent's buffers a second time
+    std::fflush(nullptr);  // otherwise the child would write the parent's buffers a second time
     const pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {

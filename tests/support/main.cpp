@@ -1,4 +1,4 @@
-// The tests' main: doctest's own, after the seed was printed.
+// The main function of the tests: prints the seed, then runs doctest.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
@@ -10,7 +10,7 @@
 
 int main(int argc, char** argv) {
     const std::string seed = std::to_string(support::seed());
-    // One number replays the whole run: the chaos build's dice follow it unless they were given one of their own.
+    // One number repeats the whole run: the chaos build uses it, too, unless it was given a seed of its own.
     setenv("TIDEPOOL_CHAOS_SEED", seed.c_str(), false);
     std::printf("TIDEPOOL_TEST_SEED=%s\n", seed.c_str());
     std::fflush(stdout);

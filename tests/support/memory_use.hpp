@@ -1,4 +1,4 @@
-// How much memory the process has, for tests that nothing piles up.
+// How much memory the process has, for tests that memory does not accumulate.
 #pragma once
 
 #include <unistd.h>
@@ -10,10 +10,10 @@
 
 namespace support {
 
-// Sanitizers keep shadows, histories and quarantines of their own: what is resident says nothing about us there.
+// Sanitizers keep shadows, histories and quarantines, so resident memory says nothing about the library there.
 inline constexpr bool resident_is_ours = !under_tsan && !under_asan;
 
-// Bytes of the process that are in memory now; 0 where the system does not tell.
+// Resident bytes of the process; 0 if the system does not report them.
 inline std::size_t resident_bytes() {
     std::FILE* statm = std::fopen("/proc/self/statm", "r");
     if (!statm) return 0;

@@ -1,4 +1,4 @@
-// How much work a test does: all of it in the build that users get, a part of it where every step costs many times as
+// How much work a test does: all of it in the build that users get, less in builds where every step costs many times as
 // much (sanitizers, hardened, chaos, no optimization).
 #pragma once
 
@@ -31,7 +31,7 @@ inline constexpr bool optimized = false;
 inline constexpr bool slow_build =
     under_tsan || under_asan || tidepool::detail::hardened || tidepool::detail::chaotic || !optimized;
 
-// The number of rounds, operations or threads to run: `full`, or a tenth of it in a slow build; never none.
+// The number of rounds, operations or threads to run: `full`, or a tenth of it in a slow build, but at least one.
 constexpr std::size_t scaled(std::size_t full) noexcept { return !slow_build ? full : full < 10 ? 1 : full / 10; }
 
 }  // namespace support

@@ -1,4 +1,4 @@
-// An owner's stamp in each block: a block that two hold at once, or that overlaps another, is seen and counted.
+// Puts an owner's stamp into each block, and counts blocks that have two owners at once or overlap another block.
 //
 // The stamp stands in the first and in the last whole word of a block and is written and read by atomic operations, so
 // that a violation is counted instead of being undefined behaviour. It is seen whenever two holders overlap in time:
@@ -16,10 +16,10 @@ namespace support {
 
 class stamps {
 public:
-    // Any thread that was given `block`. Needs: bytes >= 16, owner < 65536, the block aligned to 8.
+    // Called by the thread that allocated `block`. Precondition: bytes >= 16, owner < 65536, the block aligned to 8.
     void mark(void* block, std::size_t bytes, std::size_t owner) noexcept {
         const std::uint64_t mine = stamp_of(block, owner);
-        // Relaxed: one word's own order of writes is all that is looked at; a hand-over is the pool's to order.
+        // Relaxed: only the order of writes to one word matters; the pool orders a hand-over.
         if (in_use(block, first(block).exchange(mine, std::memory_order_relaxed))) report();
         last(block, bytes).store(mine, std::memory_order_relaxed);
         // A plain word: ThreadSanitizer reports it unless the put of a block happens-before the get that returns it.
@@ -27,7 +27,7 @@ public:
             if (bytes >= 24) plain(block) = owner;
     }
 
-    // The thread that frees the block, before it does.
+    // Called by the thread that frees the block, before it does.
     void unmark(void* block, std::size_t bytes, std::size_t owner) noexcept {
         if constexpr (under_tsan)
             if (bytes >= 24 && plain(block) != owner) report();
@@ -36,19 +36,19 @@ public:
         if (!first(block).compare_exchange_strong(mine, nobody, std::memory_order_relaxed)) report();
     }
 
-    // Blocks found in two hands so far.
+    // The number of blocks with two owners so far.
     std::size_t violations() const noexcept { return violations_.load(std::memory_order_relaxed); }
 
 private:
     using word = std::atomic_ref<std::uint64_t>;
     static constexpr std::uint64_t nobody = 0;
-    static constexpr std::uint64_t magic = 0xC0FEULL << 48;  // no user-space address begins so
+    static constexpr std::uint64_t magic = 0xC0FEULL << 48;  // no user-space address begins with this
 
     // Magic, 32 bits of the address, 16 bits of owner.
     static std::uint64_t stamp_of(void* block, std::size_t owner) noexcept {
         return magic | (reinterpret_cast<std::uintptr_t>(block) >> 3 & 0xFFFFFFFFU) << 16 | (owner & 0xFFFFU);
     }
-    // Whether `found` is somebody's stamp of this very block: fresh memory holds anything.
+    // Whether `found` is a stamp of this very block, since fresh memory may hold anything.
     static bool in_use(void* block, std::uint64_t found) noexcept {
         return (found | 0xFFFFU) == (stamp_of(block, 0) | 0xFFFFU);
     }

@@ -8,7 +8,7 @@
 
 namespace support {
 
-// Runs body(0) … body(count - 1), each on a thread of its own; none begins before all exist. Returns when all ended.
+// Runs body(0) … body(count - 1), each on its own thread. None begins before all exist. Returns when all have ended.
 template <class Body>
 void on_threads(std::size_t count, const Body& body) {
     std::latch ready(static_cast<std::ptrdiff_t>(count));

@@ -1,4 +1,4 @@
-// Traffic for stress tests: threads that take and free at random, with an owner's stamp in each block.
+// Traffic for stress tests: threads that allocate and free at random, with an owner's stamp in each block.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@
 
 namespace support {
 
-// All kinds of size; the larger, the rarer, and one in 64 that is too large for a block.
+// Sizes of all kinds, larger ones less often; one in 64 is too large for a block.
 inline std::vector<std::size_t> mixed_sizes() {
     std::vector<std::size_t> sizes;
     for (std::size_t i = 0; i < 64; ++i)
@@ -26,10 +26,9 @@ inline std::vector<std::size_t> mixed_sizes() {
     return sizes;
 }
 
-// Each of `threads` threads takes and frees at random among blocks it holds itself, and one time in eight swaps a block
-// into a place that all share, so that most of those are freed by another thread than took them. A block's size follows
-// from its place. take(bytes) may return null: then nothing was to be had. Returns how often a block was found in two
-// hands; every block has been given back.
+// Each of `threads` threads allocates and frees at random among the blocks that it holds, and one time in eight swaps a
+// block into a place that all share, so that another thread frees most of those. A block's size follows from its place.
+// take(bytes) may return null if it fails. Returns how often a block had two owners; every block has been freed.
 template <class Take, class Give>
 std::size_t traffic(std::size_t threads, std::size_t operations, const std::vector<std::size_t>& sizes, Take take,
                     Give give) {
@@ -61,7 +60,7 @@ std::size_t traffic(std::size_t threads, std::size_t operations, const std::vect
                 const std::size_t place = dice / 8 % shared_places;
                 void* mine = take(bytes_of(place));
                 if (mine) stamps.mark(mine, bytes_of(place), name_of_shared(place));
-                // Acquire and release: the block goes from hand to hand with what was written to it.
+                // Acquire and release: the block passes to another thread with what was written to it.
                 if (void* other = shared[place].exchange(mine, std::memory_order_acq_rel))
                     drop(other, bytes_of(place), name_of_shared(place));
             }

@@ -1,4 +1,4 @@
-// A thread that does what it is told and sleeps in between: for tests of stock that lies with a sleeping thread.
+// A thread that runs tasks and sleeps in between: for tests of the stock of a sleeping thread.
 #pragma once
 
 #include <condition_variable>
@@ -15,7 +15,7 @@ public:
     worker() : thread_([this] { serve(); }) {}
     worker(const worker&) = delete;
     worker& operator=(const worker&) = delete;
-    // Waits for the task under way; the thread has exited when this returns.
+    // Waits for the current task; the thread has exited when this returns.
     ~worker() {
         {
             std::lock_guard guard(lock_);
@@ -25,7 +25,7 @@ public:
         thread_.join();
     }
 
-    // Begins a task. Needs: none is under way.
+    // Starts a task. Precondition: none is running.
     void start(std::function<void()> task) {
         {
             std::lock_guard guard(lock_);
@@ -34,7 +34,7 @@ public:
         changed_.notify_all();
     }
 
-    // Returns when the task has ended; the thread sleeps from then on.
+    // Returns when the task has ended; the thread then sleeps.
     void wait() {
         std::unique_lock guard(lock_);
         changed_.wait(guard, [this] { return !task_; });
@@ -61,9 +61,9 @@ private:
 
     std::mutex lock_;
     std::condition_variable changed_;
-    std::function<void()> task_;  // empty: nothing to do; under lock_, but for the call itself
-    bool dismissed_ = false;      // under lock_
-    std::thread thread_;          // last: it uses all of the above
+    std::function<void()> task_;  // empty: no task; guarded by lock_, except during the call
+    bool dismissed_ = false;      // guarded by lock_
+    std::thread thread_;          // last member, since the thread uses all of the above
 };
 
 }  // namespace support

@@ -1,4 +1,4 @@
-// src: address_table.hpp
+// src: base/address_table.hpp
 #include "base/address_table.hpp"
 
 #include <doctest/doctest.h>
@@ -37,11 +37,11 @@ using tidepool::detail::address_table;
 using tidepool::detail::lock_rank;
 
 namespace {
-// Addresses as allocators give them: near each other, multiples of 16.
+// Addresses like those of allocators: near each other, multiples of 16.
 const void* address(std::uint64_t i) { return reinterpret_cast<const void*>(0x7000'0000'0000 + 16 * i); }
 }  // namespace
 
-TEST_CASE("an empty table knows nothing") {
+TEST_CASE("an empty address_table finds nothing") {
     address_table<int> table{lock_rank::large_blocks};
     CHECK_FALSE(table.get(address(1)).has_value());
     CHECK_FALSE(table.erase(address(1)).has_value());
@@ -51,13 +51,13 @@ TEST_CASE("an empty table knows nothing") {
     CHECK(used == 0);
 }
 
-TEST_CASE("a table does what a map does") {
+TEST_CASE("an address_table behaves like std::map") {
     address_table<std::uint64_t> table{lock_rank::large_blocks};
     std::unordered_map<const void*, std::uint64_t> model;
     support::rng random = support::make_rng();
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < support::scaled(500'000); ++i) {
-        // Few addresses and many erasures, so that chains of neighbours form and gaps are closed, round the end too.
+        // Few addresses and many erasures, so that runs of neighbours form and gaps are closed, also across the end.
         const void* p = address(random() % (i % 50'000 < 25'000 ? 200 : 5000));
         switch (random() % 5) {
             case 0:
@@ -99,7 +99,7 @@ TEST_CASE("a table does what a map does") {
     CHECK(table.get(address(0)) == 1);
 }
 
-TEST_CASE("threads find what they have set") {
+TEST_CASE("threads find the entries that they set") {
     address_table<std::uint64_t> table{lock_rank::large_blocks};
     std::atomic<std::size_t> wrong{0};
     support::on_threads(4, [&](std::size_t me) {
@@ -113,7 +113,7 @@ TEST_CASE("threads find what they have set") {
     CHECK(wrong == 0);
 }
 
-TEST_CASE("check() finds a key that no search finds, however few slots a call looks at") {
+TEST_CASE("check() finds an unreachable key, even with few slots checked per call") {
     address_table<int> table{lock_rank::large_blocks};
     table.check();
     for (std::uint64_t i = 0; i < 300; ++i) REQUIRE(table.set(address(i), 1));

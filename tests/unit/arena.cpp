@@ -47,12 +47,12 @@ bool all_zero(const piece& p) {
 }
 }  // namespace
 
-TEST_CASE("an arena that is not used maps nothing") {
+TEST_CASE("an unused arena maps no memory") {
     arena a;
     CHECK(a.bytes() == 0);
 }
 
-TEST_CASE("what an arena gives is zero, aligned and nobody else's, also between threads") {
+TEST_CASE("arena memory is zeroed, aligned and distinct, also between threads") {
     constexpr std::size_t threads = 4, each = support::scaled(5000);
     arena a;
     std::vector<piece> pieces(threads * each);
@@ -65,7 +65,7 @@ TEST_CASE("what an arena gives is zero, aligned and nobody else's, also between 
             piece& p = pieces[me * each + i];
             p = {static_cast<std::byte*>(a.allocate(bytes, alignment)), bytes};
             if (reinterpret_cast<std::uintptr_t>(p.at) % alignment != 0) ++crooked;
-            if (!all_zero(p)) ++dirty;  // also sees what overlaps with a piece written before
+            if (!all_zero(p)) ++dirty;  // also detects an overlap with a piece written before
             std::memset(p.at, 0xEE, bytes);
         }
     });
@@ -77,7 +77,7 @@ TEST_CASE("what an arena gives is zero, aligned and nobody else's, also between 
     CHECK(overlaps == 0);
 }
 
-TEST_CASE("a piece larger than a chunk gets one of its own and is all there") {
+TEST_CASE("a piece larger than a chunk gets a chunk of its own") {
     arena a;
     for (const std::size_t bytes : {std::size_t{64} << 10, std::size_t{1} << 20, std::size_t{9} << 20}) {
         const piece p{static_cast<std::byte*>(a.allocate(bytes, 128)), bytes};
@@ -88,7 +88,7 @@ TEST_CASE("a piece larger than a chunk gets one of its own and is all there") {
     }
 }
 
-TEST_CASE("an arena maps at most about twice what was asked of it") {
+TEST_CASE("an arena maps at most about twice what was requested") {
     arena a;
     std::size_t asked = 0;
     for (int i = 0; i < 10'000; ++i) {
@@ -98,7 +98,7 @@ TEST_CASE("an arena maps at most about twice what was asked of it") {
     }
 }
 
-TEST_CASE("memory that cannot be had is a null pointer, and the arena goes on") {
+TEST_CASE("an arena returns null if memory is out and stays usable") {
     arena a;
     CHECK(a.allocate(std::size_t{1} << 60, 8) == nullptr);
     void* p = a.allocate(100, 8);
@@ -109,7 +109,7 @@ TEST_CASE("memory that cannot be had is a null pointer, and the arena goes on") 
     CHECK(q != p);
 }
 
-TEST_CASE("make() gives a constructed object with room behind it") {
+TEST_CASE("make() returns a constructed object with extra room behind it") {
     struct record {
         int a = 7;
         explicit record(int b) : second(b) {}
@@ -126,7 +126,7 @@ TEST_CASE("make() gives a constructed object with room behind it") {
     CHECK(reinterpret_cast<std::byte*>(next) >= behind + 100);
 }
 
-TEST_CASE("check() finds an arena that has used more than it has") {
+TEST_CASE("check() finds an arena that has used more than it has mapped") {
     arena a;
     a.check();
     REQUIRE(a.allocate(100, 8));

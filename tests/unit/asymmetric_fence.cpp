@@ -1,4 +1,5 @@
-// src: base/handshake.hpp: what becomes of a pool where the kernel lacks membarrier. What it is for: fast_path.cpp.
+// src: base/asymmetric_fence.hpp: how a pool works if the kernel lacks membarrier. fast_path.cpp tests the fence
+// itself.
 #include "base/asymmetric_fence.hpp"
 
 #include <doctest/doctest.h>
@@ -24,7 +25,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// As on a kernel without membarrier, for the pools made in its time.
+// Pools that are constructed in its lifetime behave as on a kernel without membarrier.
 struct no_membarrier {
     no_membarrier() { asymmetric_fence::pretend_missing(true); }
     ~no_membarrier() { asymmetric_fence::pretend_missing(false); }
@@ -41,7 +42,7 @@ constexpr std::array both_sources{tidepool::block_source::spans, tidepool::block
 
 }  // namespace
 
-TEST_CASE("without membarrier nobody is visited") {
+TEST_CASE("without membarrier no local is visited") {
     const bool before = asymmetric_fence::available();
     {
         const no_membarrier missing;
@@ -50,7 +51,7 @@ TEST_CASE("without membarrier nobody is visited") {
     CHECK(asymmetric_fence::available() == before);
 }
 
-TEST_CASE("without membarrier ticks and trims under load lose nothing") {
+TEST_CASE("without membarrier ticks and trims under load lose no block") {
     const no_membarrier missing;
     for (const auto source : both_sources) {
         support::counting_upstream books;
@@ -66,7 +67,7 @@ TEST_CASE("without membarrier ticks and trims under load lose nothing") {
                 }
             });
             std::size_t held_twice = 0;
-            // In a thread of its own: it frees what is left in the end, and what it keeps to itself nobody could take.
+            // In a thread of its own, which frees the rest at its end; nobody could take its private magazines.
             std::thread([&] {
                 held_twice = support::traffic(
                     4, support::scaled(200'000), support::mixed_sizes(),
@@ -76,7 +77,7 @@ TEST_CASE("without membarrier ticks and trims under load lose nothing") {
             over = true;
             disturber.join();
             CHECK(held_twice == 0);
-            // The threads have exited and left their magazines to all.
+            // The threads have exited, so others can take their magazines.
             pool.tick();
             pool.tick();
             CHECK(books.counted().bytes_live() == 0);
@@ -85,7 +86,7 @@ TEST_CASE("without membarrier ticks and trims under load lose nothing") {
     }
 }
 
-TEST_CASE("without membarrier a sleeping thread keeps two small magazines a class and no more") {
+TEST_CASE("without membarrier a sleeping thread keeps at most two small magazines a class") {
     const no_membarrier missing;
     constexpr std::size_t bytes = 64, blocks = 5000;
     support::counting_upstream books;
@@ -102,7 +103,7 @@ TEST_CASE("without membarrier a sleeping thread keeps two small magazines a clas
         pool.tick();
         pool.tick();
         CHECK(books.counted().bytes_live() <= 2 * 2048);
-        // When it wakes up it ages what it has by itself.
+        // When it wakes up, it ages its own stock.
         sleeper.run(use);
         pool.tick();
         pool.tick();
@@ -111,7 +112,7 @@ TEST_CASE("without membarrier a sleeping thread keeps two small magazines a clas
     CHECK(books.balanced());
 }
 
-TEST_CASE("without membarrier the stock of an exited thread leaves after two ticks and serves others before") {
+TEST_CASE("without membarrier stock of an exited thread serves others and decays") {
     const no_membarrier missing;
     for (const auto source : both_sources) {
         support::counting_upstream books;

@@ -100,7 +100,7 @@ struct kit {
 
 }  // namespace
 
-TEST_CASE("young stock becomes the victim at the first tick and goes down at the second") {
+TEST_CASE("young stock becomes the victim at the first tick and is sent at the second") {
     kit k;
     magazine* m = k.with(10);
     k.chain(m);
@@ -153,7 +153,7 @@ TEST_CASE("private magazines age with the chain, and empty ones return to the st
     CHECK(k.blocks_chained() == 0);
 }
 
-TEST_CASE("a magazine that is put after a tick is a generation younger") {
+TEST_CASE("a magazine pushed after a tick is one generation younger") {
     kit k;
     magazine *old = k.with(1), *fresh = k.with(2);
     k.chain(old);
@@ -165,7 +165,7 @@ TEST_CASE("a magazine that is put after a tick is a generation younger") {
     CHECK(k.gone == std::vector{fresh});
 }
 
-TEST_CASE("a magazine the chain has no room for goes down at once instead of being lost") {
+TEST_CASE("a magazine that does not fit the chain is sent at once, not lost") {
     kit k(0);  // a chain's largest ring has eight slots
     std::size_t held = 0;
     while (k.shared.leaving.blocks() == 0) {
@@ -187,7 +187,7 @@ TEST_CASE("a magazine the chain has no room for goes down at once instead of bei
     CHECK(k.gone.size() == held);
 }
 
-TEST_CASE("refills double up to a magazine, and a class that rests asks for less") {
+TEST_CASE("refills double up to a magazine and halve at each idle tick") {
     kit k;
     detail::pin p = k.pin();
     detail::bin own = p.of(size_class);
@@ -197,7 +197,7 @@ TEST_CASE("refills double up to a magazine, and a class that rests asks for less
     CHECK(own.next_refill() == capacity);
 }
 
-TEST_CASE("a tick of one class leaves the others alone") {
+TEST_CASE("rotate() of one class leaves the others untouched") {
     kit k;
     {
         detail::pin p = k.pin();
@@ -211,7 +211,7 @@ TEST_CASE("a tick of one class leaves the others alone") {
     CHECK(p.of(2).private_blocks() == 0);
 }
 
-TEST_CASE("a local that missed ticks makes up for two of them at most") {
+TEST_CASE("a local that missed ticks makes up for at most two of them") {
     kit k;
     magazine* m = k.with(3);
     k.chain(m);
@@ -229,7 +229,7 @@ TEST_CASE("a local that missed ticks makes up for two of them at most") {
     CHECK(k.shared.leaving.blocks() == 3);
 }
 
-TEST_CASE("blocks go from hand to hand through loaded, spare and chain") {
+TEST_CASE("blocks pass through the loaded magazine, the spare and the chain") {
     kit k;
     detail::pin p = k.pin();
     detail::bin own = p.of(size_class);
@@ -252,7 +252,7 @@ TEST_CASE("blocks go from hand to hand through loaded, spare and chain") {
     p.check(true);
 }
 
-TEST_CASE("a full local gives up a full magazine, and lends an empty one for a refill") {
+TEST_CASE("a full local detaches a full magazine, and an empty one for a refill") {
     kit k(0);
     detail::pin p = k.pin();
     detail::bin own = p.of(size_class);
@@ -274,7 +274,7 @@ TEST_CASE("a full local gives up a full magazine, and lends an empty one for a r
     p.check(true);
 }
 
-TEST_CASE("a local over its private limit sheds other classes' magazines first") {
+TEST_CASE("a local over its private limit sheds magazines of other classes first") {
     const std::size_t magazine_bytes = capacity * block_bytes;
     kit k(std::size_t{1} << 30, 2 * magazine_bytes);
     detail::pin p = k.pin();
@@ -289,7 +289,7 @@ TEST_CASE("a local over its private limit sheds other classes' magazines first")
     p.check(true);
 }
 
-TEST_CASE("the check of a local finds magazines that its books do not have") {
+TEST_CASE("check() finds magazines that a local has not counted") {
     kit k;
     detail::pin p = k.pin();
     p.of(size_class).load(k.with(1));
@@ -304,7 +304,7 @@ TEST_CASE("the check of a local finds magazines that its books do not have") {
           }).said("says that it has none"));
 }
 
-TEST_CASE("the books of a local hold with thieves at both generations") {
+TEST_CASE("the counts of a local hold with thieves at both generations") {
     kit k;
     constexpr std::size_t thieves = 3, rounds = support::scaled(200'000);
     std::atomic<bool> over{false};

@@ -1,4 +1,4 @@
-// src: chain.hpp
+// src: cache/chain.hpp
 #include "cache/chain.hpp"
 
 #include <doctest/doctest.h>
@@ -43,7 +43,7 @@ namespace {
 constexpr std::uint32_t unlimited = 1U << 20;
 }
 
-TEST_CASE("a chain grows, gives the owner the newest and a thief the oldest") {
+TEST_CASE("a chain grows; its owner pops the newest and a thief the oldest") {
     std::vector<int> v(1000);
     arena rings;
     chain<int> c;
@@ -64,7 +64,7 @@ TEST_CASE("a chain grows, gives the owner the newest and a thief the oldest") {
     CHECK(c.pop_tail() == &v[0]);
 }
 
-TEST_CASE("a chain that may not grow further refuses") {
+TEST_CASE("push to a chain that may not grow further fails") {
     std::vector<int> v(100);
     arena rings;
     chain<int> c;
@@ -79,7 +79,7 @@ TEST_CASE("a chain that may not grow further refuses") {
     CHECK(got.size() == held);
 }
 
-TEST_CASE("a chain that is filled and emptied for ever takes no more memory than once") {
+TEST_CASE("a chain that is filled and emptied repeatedly allocates only once") {
     int value = 0;
     arena rings;
     chain<int> c;
@@ -94,8 +94,8 @@ TEST_CASE("a chain that is filled and emptied for ever takes no more memory than
     CHECK(rings.bytes() == early);
 }
 
-TEST_CASE("a ring that just got its last values and a successor is not dropped with them") {
-    // Many young chains, because only small rings can fill up between a thief's two looks: see chain::pop_tail().
+TEST_CASE("a full ring is not dropped while it still holds values") {
+    // Many young chains, because only small rings can fill up between a thief's two reads: see chain::pop_tail().
     constexpr std::size_t rounds = support::scaled(200'000), thieves = 3, values = 60;
     std::vector<std::atomic<std::uint8_t>> seen(rounds * values);
     arena rings;
@@ -122,10 +122,10 @@ TEST_CASE("a ring that just got its last values and a successor is not dropped w
     CHECK(not_once == 0);
 }
 
-TEST_CASE("an owner and nine thieves of a chain see each of two million values exactly once") {
+TEST_CASE("an owner and nine thieves of a chain pop each of two million values once") {
     constexpr std::size_t values = support::scaled(2'000'000), thieves = 9;
     struct cell {
-        std::uint64_t written = 0;  // plain: published by the push, so a race here is the chain's
+        std::uint64_t written = 0;  // plain: published by the push, so a data race here is a bug of the chain
         std::atomic<std::uint32_t> seen{0};
     };
     std::vector<cell> cells(values);
@@ -167,7 +167,7 @@ TEST_CASE("an owner and nine thieves of a chain see each of two million values e
                         see(each);
                         ++popped;
                     }
-                // Now and then the owner takes many, so that it goes back to older rings while thieves drop them.
+                // Sometimes the owner pops many, so that it returns to older rings while thieves drop them.
                 for (std::size_t n = random() % 64 == 0 ? random() % 40 : i % 10 == 0; n > 0; --n)
                     if (cell* each = c.pop_head()) {
                         see(each);
@@ -189,7 +189,7 @@ TEST_CASE("an owner and nine thieves of a chain see each of two million values e
     }
 }
 
-TEST_CASE("check() finds a chain that does not end at its newest ring, and rings linked one way only") {
+TEST_CASE("check() finds a chain that does not end at its newest ring, or is half linked") {
     std::vector<int> v(20);
     arena rings;
     chain<int> c;
@@ -202,7 +202,7 @@ TEST_CASE("check() finds a chain that does not end at its newest ring, and rings
     CHECK(support::died([&] { peer::forget_next(c); }).violent());
 }
 
-TEST_CASE("check() of a chain does not take what thieves do meanwhile for an error") {
+TEST_CASE("check() of a chain accepts what thieves do meanwhile") {
     constexpr std::size_t rounds = support::scaled(100'000);
     int value = 0;
     arena rings;

@@ -1,4 +1,4 @@
-// src: dequeue.hpp
+// src: cache/dequeue.hpp
 #include "cache/dequeue.hpp"
 
 #include <doctest/doctest.h>
@@ -19,7 +19,7 @@ using tidepool::detail::pushed;
 
 namespace {
 
-// Both ends count across 2^32 soon.
+// Both ends will soon count past 2^32.
 constexpr std::uint32_t nearly_wrapped = static_cast<std::uint32_t>(-500);
 
 template <std::uint32_t Size>
@@ -31,7 +31,7 @@ struct ring {
 
 }  // namespace
 
-TEST_CASE("the owner gets back last what it pushed first, a thief gets it first") {
+TEST_CASE("the owner pops the newest value and a thief the oldest") {
     std::array<int, 4> v{};
     ring<4> r(nearly_wrapped);
     CHECK(r.values.empty());
@@ -48,7 +48,7 @@ TEST_CASE("the owner gets back last what it pushed first, a thief gets it first"
     CHECK(r.values.pop_tail() == nullptr);
 }
 
-TEST_CASE("a ring holds as many as its size and refuses one more") {
+TEST_CASE("a ring holds as many values as its size and rejects one more") {
     std::array<int, 8> v{};
     ring<8> r(0);
     CHECK(r.values.size() == 8);
@@ -60,19 +60,19 @@ TEST_CASE("a ring holds as many as its size and refuses one more") {
     CHECK(r.values.push_head(&more) == pushed::full);
 }
 
-TEST_CASE("a slot that a thief has claimed and not yet cleared is busy, not full") {
+TEST_CASE("push to a slot that a thief has claimed but not cleared reports busy, not full") {
     std::array<int, 4> v{};
     ring<4> r(0);
     for (int& each : v) CHECK(r.values.push_head(&each) == pushed::yes);
     CHECK(r.values.pop_tail() == &v[0]);
-    r.slots[0].store(&v[0]);  // as if the thief had not come to its last line
+    r.slots[0].store(&v[0]);  // as if the thief had not reached its last line
     CHECK(r.values.push_head(&v[0]) == pushed::busy);
     CHECK(r.values.push_head(&v[0]) == pushed::busy);
     r.slots[0].store(nullptr);
     CHECK(r.values.push_head(&v[0]) == pushed::yes);
 }
 
-TEST_CASE("both ends count across two to the 32nd") {
+TEST_CASE("both ends keep counting past 2^32") {
     int value = 0;
     ring<8> r(nearly_wrapped);
     for (int round = 0; round < 1000; ++round) {
@@ -86,10 +86,10 @@ TEST_CASE("both ends count across two to the 32nd") {
     }
 }
 
-TEST_CASE("an owner and nine thieves see each of two million values exactly once") {
+TEST_CASE("an owner and nine thieves of a dequeue pop each of two million values once") {
     constexpr std::size_t values = support::scaled(2'000'000), thieves = 9;
     struct cell {
-        std::uint64_t written = 0;  // plain: published by the push, so a race here is the dequeue's
+        std::uint64_t written = 0;  // plain: published by the push, so a data race here is a bug of the dequeue
         std::atomic<std::uint32_t> seen{0};
     };
     std::vector<cell> cells(values);
@@ -144,7 +144,7 @@ TEST_CASE("an owner and nine thieves see each of two million values exactly once
     for (const auto& slot : slots) CHECK(slot.load() == nullptr);
 }
 
-TEST_CASE("check() finds a slot that is empty within the ends, and one in use beyond them") {
+TEST_CASE("check() finds an empty slot between the ends, and a used one beyond them") {
     std::array<int, 4> v{};
     ring<4> r(nearly_wrapped);
     for (int i = 0; i < 3; ++i) REQUIRE(r.values.push_head(&v[0]) == pushed::yes);
@@ -159,7 +159,7 @@ TEST_CASE("check() finds a slot that is empty within the ends, and one in use be
     CHECK(support::died([&] { r.values.check(true); }).said("slot 2 of a dequeue of 2 values is in use"));
 }
 
-TEST_CASE("check() of a dequeue does not take what thieves do meanwhile for an error") {
+TEST_CASE("check() of a dequeue accepts what thieves do meanwhile") {
     constexpr std::size_t rounds = support::scaled(200'000);
     int value = 0;
     ring<8> r(nearly_wrapped);

@@ -50,14 +50,14 @@ private:
 
 }  // namespace
 
-TEST_CASE("the loaded magazines stand right behind the local") {
+TEST_CASE("the loaded magazines stand directly behind the local") {
     open_local l;
     CHECK(l.front.own() == l.loaded.data());
     CHECK(l.front.magazines() == l.loaded.data());
     CHECK_FALSE(l.front.stopped());
 }
 
-TEST_CASE("a stopped local shows nothing to take and no room to give") {
+TEST_CASE("a stopped local is both empty and full") {
     open_local l;
     small_magazine m;
     m.set_count(2);
@@ -73,7 +73,7 @@ TEST_CASE("a stopped local shows nothing to take and no room to give") {
     CHECK(l.front.magazines()[3] == &m);
 }
 
-TEST_CASE("a door shows whether its owner is inside, and a handler that interrupts finds it closed") {
+TEST_CASE("a pin slot is closed while its owner is inside, also to a signal handler") {
     detail::local_head closed;
     open_local l;
     detail::pin_slot d(l.front);
@@ -92,7 +92,7 @@ TEST_CASE("a door shows whether its owner is inside, and a handler that interrup
     CHECK(&d.get() == &l.front);
 }
 
-TEST_CASE("a new slot has no local in any pool and misses everywhere") {
+TEST_CASE("a new thread slot has no local and misses in every pool") {
     if (detail::always_slow) return;
     const borrowed_slot slot;
     int missed = 0;
@@ -105,7 +105,7 @@ TEST_CASE("a new slot has no local in any pool and misses everywhere") {
     CHECK(missed == static_cast<int>(detail::direct_pools) * 4);
 }
 
-TEST_CASE("a private hit gives the newest block first and counts, a miss touches nothing") {
+TEST_CASE("a private hit takes the newest block and is counted; a miss changes nothing") {
     if (detail::always_slow) return;  // these builds go the slow way
     borrowed_slot slot;
     open_local l;
@@ -145,7 +145,7 @@ TEST_CASE("a private hit gives the newest block first and counts, a miss touches
     CHECK_FALSE(slot->pin_slots[5].occupied(l.front));
 }
 
-TEST_CASE("never are an owner and a visitor inside at the same time") {
+TEST_CASE("an owner and a visitor are never inside at the same time") {
     if (!asymmetric_fence::available()) return;
     constexpr std::size_t visits = support::scaled(100'000), entries = support::scaled(300'000), owners = 2;
     struct alignas(detail::apart) house {

@@ -1,4 +1,4 @@
-// src: hint.hpp
+// src: cache/hint.hpp
 #include "cache/hint.hpp"
 
 #include <doctest/doctest.h>
@@ -19,7 +19,7 @@ using tidepool::detail::dequeue;
 using tidepool::detail::hint;
 using tidepool::detail::pushed;
 
-TEST_CASE("a bit is set where stock was added and stands for every 64th local") {
+TEST_CASE("each bit stands for every 64th local and is raised when stock is added") {
     hint h;
     CHECK(h.bits() == 0);
     h.raise(0);
@@ -33,7 +33,7 @@ TEST_CASE("a bit is set where stock was added and stands for every 64th local") 
     CHECK(h.bits() == (std::uint64_t{1} << 63 | 1));
 }
 
-TEST_CASE("a bit that is lowered is looked behind once more, after it was cleared") {
+TEST_CASE("lower() clears the bit first and then looks once more for stock") {
     hint h;
     h.raise(7);
     bool cleared_first = false;
@@ -45,9 +45,9 @@ TEST_CASE("a bit that is lowered is looked behind once more, after it was cleare
     CHECK(h.bits() == std::uint64_t{1} << 7);
 }
 
-TEST_CASE("clear, then look again, loses nothing") {
-    // Two owners that share a bit, and two thieves. In each round the last push races with the thieves' lowering of the
-    // bit; when all is still, stock without a bit would never be found again.
+TEST_CASE("concurrent raise() and lower() never leave stock without its bit") {
+    // Two owners that share a bit, and two thieves. In each round the last push races with thieves that lower the bit.
+    // After the round, stock without its bit would never be found again.
     constexpr std::size_t owners = 2, thieves = 2, rounds = support::scaled(30'000);
     struct ring {
         std::array<std::atomic<int*>, 64> slots{};
@@ -82,7 +82,7 @@ TEST_CASE("clear, then look again, loses nothing") {
     CHECK(lost == 0);
 }
 
-TEST_CASE("check() finds a local with stock that no hint shows") {
+TEST_CASE("check() finds a local with stock but without its bit") {
     hint h;
     h.check(3, false);
     h.raise(3);

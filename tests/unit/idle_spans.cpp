@@ -67,7 +67,7 @@ struct kit {
 
 }  // namespace
 
-TEST_CASE("an idle span is what the next request for its size gets, the newest first") {
+TEST_CASE("a request takes the newest idle span of its size") {
     kit k;
     const auto held = k.take(3);
     const auto wide = k.take(1, large);
@@ -84,17 +84,17 @@ TEST_CASE("an idle span is what the next request for its size gets, the newest f
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("what a whole tick did not need leaves with it, the oldest first") {
+TEST_CASE("spans unused for a whole tick are returned, the oldest first") {
     kit k;
     const auto held = k.take(10);
     k.keep(held);
     k.tick();
-    CHECK(k.idle.bytes() == 10 * small);  // they came after the tick before
+    CHECK(k.idle.bytes() == 10 * small);  // they were kept after the previous tick
     const auto used = k.take(4);
     k.keep(used);
     k.tick();
     CHECK(k.idle.bytes() == 4 * small);
-    CHECK(k.take(4) == std::vector<void*>(held.begin() + 6, held.end()));  // put back newest first
+    CHECK(k.take(4) == std::vector<void*>(held.begin() + 6, held.end()));  // the newest first
     k.keep(used);
     k.tick();
     k.tick();
@@ -102,7 +102,7 @@ TEST_CASE("what a whole tick did not need leaves with it, the oldest first") {
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("what is due leaves in slices, and what is taken meanwhile stays") {
+TEST_CASE("expired spans are returned in slices, except those taken meanwhile") {
     kit k;
     k.keep(k.take(10));
     k.idle.age();
@@ -119,7 +119,7 @@ TEST_CASE("what is due leaves in slices, and what is taken meanwhile stays") {
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("a span whose blocks decayed is due at once, and is still to be had until it goes") {
+TEST_CASE("a span whose blocks decayed expires at once and can be taken until returned") {
     kit k;
     const auto held = k.take(4);
     k.keep({held[0]});
@@ -135,7 +135,7 @@ TEST_CASE("a span whose blocks decayed is due at once, and is still to be had un
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("no more is kept than may be") {
+TEST_CASE("no more bytes are kept than the limit allows") {
     kit k(3 * small);
     k.keep(k.take(5));
     CHECK(k.idle.bytes() == 3 * small);
@@ -144,7 +144,7 @@ TEST_CASE("no more is kept than may be") {
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("check() finds idle spans that are not counted, expired or linked as they are") {
+TEST_CASE("check() finds idle spans with a wrong count, expiry or link") {
     kit k;
     k.idle.check();
     k.keep(k.take(5));

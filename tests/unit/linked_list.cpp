@@ -1,4 +1,4 @@
-// src: linked_list.hpp
+// src: base/linked_list.hpp
 #include "base/linked_list.hpp"
 
 #include <doctest/doctest.h>
@@ -24,7 +24,7 @@ std::vector<element*> content(const list& of) {
 }
 }  // namespace
 
-TEST_CASE("an empty list has neither first nor last") {
+TEST_CASE("an empty list has neither a first nor a last element") {
     const list none;
     CHECK(none.empty());
     CHECK(none.first() == nullptr);
@@ -32,7 +32,7 @@ TEST_CASE("an empty list has neither first nor last") {
     CHECK(none.whole());
 }
 
-TEST_CASE("a list stays in order whatever is pushed at either end and removed anywhere") {
+TEST_CASE("a list keeps its order through pushes at both ends and removals anywhere") {
     std::deque<element> elements(20);
     list tested;
     std::deque<element*> model;
@@ -70,7 +70,7 @@ TEST_CASE("an element may be in two lists through two members") {
     CHECK(second.last() == &one);
 }
 
-TEST_CASE("a list with a broken link is not whole") {
+TEST_CASE("whole() is false for a list with a broken link") {
     element one, two, three;
     list broken;
     broken.push_back(one);

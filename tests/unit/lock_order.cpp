@@ -1,4 +1,4 @@
-// src: lock_order.hpp, spin_lock.hpp, sleeping_lock.hpp, lock_guard.hpp
+// src: base/lock_order.hpp, base/spin_lock.hpp, base/sleeping_lock.hpp, base/lock_guard.hpp
 #include "base/lock_order.hpp"
 
 #include <doctest/doctest.h>
@@ -35,13 +35,13 @@ TEST_CASE("every rank has its own name") {
     CHECK(std::string(detail::lock_order::name(lock_rank::shim_book)) == "shim_book");
 }
 
-TEST_CASE("locks taken in ascending order are let pass") {
+TEST_CASE("locks may be taken in ascending order") {
     using detail::sleeping_lock, detail::spin_lock;
     CHECK_FALSE(taken_in_turn<sleeping_lock, spin_lock>(lock_rank::making, lock_rank::pool_records).violent());
     CHECK_FALSE(taken_in_turn<spin_lock, sleeping_lock>(lock_rank::stock, lock_rank::thread_slots).violent());
 }
 
-TEST_CASE("a lock taken under a later one ends the program and names both" * doctest::skip(!detail::checked)) {
+TEST_CASE("a lock taken under a later one ends the program with both names" * doctest::skip(!detail::checked)) {
     using detail::sleeping_lock, detail::spin_lock;
     const std::string words = "lock order: stock is taken while idle_spans is held";
     CHECK(taken_in_turn<spin_lock, spin_lock>(lock_rank::idle_spans, lock_rank::stock).said(words));
@@ -49,12 +49,12 @@ TEST_CASE("a lock taken under a later one ends the program and names both" * doc
     CHECK(taken_in_turn<spin_lock, sleeping_lock>(lock_rank::idle_spans, lock_rank::stock).said(words));
 }
 
-TEST_CASE("two locks of one rank at once end the program" * doctest::skip(!detail::checked)) {
+TEST_CASE("holding two locks of one rank ends the program" * doctest::skip(!detail::checked)) {
     CHECK(taken_in_turn<detail::spin_lock, detail::spin_lock>(lock_rank::stock, lock_rank::stock)
               .said("lock order: stock is taken while stock is held"));
 }
 
-TEST_CASE("a lock that is only tried comes in any order, and counts as held") {
+TEST_CASE("a try-lock is allowed in any order and counts as held") {
     const auto end = support::died([] {
         detail::spin_lock late(lock_rank::stock), early(lock_rank::ticking);
         const detail::lock_guard hold(late);
@@ -71,14 +71,14 @@ TEST_CASE("a lock that is only tried comes in any order, and counts as held") {
     CHECK(bad.violent() == detail::checked);
 }
 
-TEST_CASE("a lock is forgotten once it is released") {
+TEST_CASE("a released lock no longer counts as held") {
     detail::spin_lock late(lock_rank::stock), early(lock_rank::making);
     late.lock();
     late.unlock();
     const detail::lock_guard hold(early);
 }
 
-TEST_CASE("around a fork locks of one rank are taken one after the other, and the child releases them") {
+TEST_CASE("around a fork, locks of one rank may be taken in turn; the child releases them") {
     detail::spin_lock first(lock_rank::span_class), second(lock_rank::span_class);
     detail::lock_order::begin_fork_series();
     first.lock_for_fork();
@@ -99,7 +99,7 @@ TEST_CASE("around a fork locks of one rank are taken one after the other, and th
     first.unlock();
 }
 
-TEST_CASE("around a fork a lock out of order ends the program" * doctest::skip(!detail::checked)) {
+TEST_CASE("around a fork, a lock out of order ends the program" * doctest::skip(!detail::checked)) {
     const auto end = support::died([] {
         detail::spin_lock late(lock_rank::idle_spans);
         detail::sleeping_lock early(lock_rank::pool_visiting);

@@ -1,4 +1,4 @@
-// src: magazine_slabs.hpp
+// src: cache/magazine_slabs.hpp
 #include "cache/magazine_slabs.hpp"
 
 #include <doctest/doctest.h>
@@ -14,7 +14,7 @@ namespace detail = tidepool::detail;
 
 namespace {
 
-// Magazines of two classes by turns: about 17 KiB of eight.
+// Magazines of two classes in turn; eight of them take about 17 KiB.
 std::vector<detail::magazine*> made(detail::magazine_slabs& slabs, std::size_t count) {
     std::vector<detail::magazine*> all;
     for (std::size_t i = 0; i < count; ++i) {
@@ -27,7 +27,7 @@ std::vector<detail::magazine*> made(detail::magazine_slabs& slabs, std::size_t c
     return all;
 }
 
-// Gives these back; those that stay.
+// Returns these magazines and reports which remain mapped.
 std::set<detail::magazine*> kept(detail::magazine_slabs& slabs, const std::vector<detail::magazine*>& idle) {
     detail::magazine_list list;
     for (detail::magazine* m : idle) list.push(m);
@@ -38,7 +38,7 @@ std::set<detail::magazine*> kept(detail::magazine_slabs& slabs, const std::vecto
 
 }  // namespace
 
-TEST_CASE("slabs are mapped when they are needed") {
+TEST_CASE("slabs are mapped on demand") {
     detail::magazine_slabs slabs;
     CHECK(slabs.bytes() == 0);
     CHECK(kept(slabs, {}).empty());
@@ -48,7 +48,7 @@ TEST_CASE("slabs are mapped when they are needed") {
     CHECK(slabs.bytes() > 128 << 10);
 }
 
-TEST_CASE("slabs whose magazines are all idle leave, but for the newest") {
+TEST_CASE("slabs whose magazines are all idle are unmapped, except for the newest") {
     detail::magazine_slabs slabs;
     const std::vector<detail::magazine*> all = made(slabs, 300);
     const std::set<detail::magazine*> stay = kept(slabs, all);
@@ -57,7 +57,7 @@ TEST_CASE("slabs whose magazines are all idle leave, but for the newest") {
     CHECK(kept(slabs, {stay.begin(), stay.end()}) == stay);
 }
 
-TEST_CASE("a slab stays for one magazine in use, and leaves when that is idle, too") {
+TEST_CASE("a slab stays mapped until its last magazine is idle") {
     detail::magazine_slabs slabs;
     std::vector<detail::magazine*> all = made(slabs, 300);
     detail::magazine* in_use = all[0];
@@ -65,14 +65,14 @@ TEST_CASE("a slab stays for one magazine in use, and leaves when that is idle, t
     const std::set<detail::magazine*> stay = kept(slabs, all);
     CHECK(slabs.bytes() == 128 << 10);
     CHECK(in_use->blocks()[255] == in_use);
-    CHECK(stay.count(all[0]) == 1);  // its neighbour
+    CHECK(stay.count(all[0]) == 1);  // it shares the slab
     std::vector<detail::magazine*> rest(stay.begin(), stay.end());
     rest.push_back(in_use);
     CHECK(kept(slabs, rest).size() < rest.size());
     CHECK(slabs.bytes() == 64 << 10);
 }
 
-TEST_CASE("check() finds magazines that do not fill what is used of their slab") {
+TEST_CASE("check() finds magazines that do not add up to the used part of their slab") {
     detail::magazine_slabs slabs;
     slabs.check();
     const auto all = made(slabs, 100);

@@ -1,4 +1,4 @@
-// src: magazines.hpp
+// src: cache/magazines.hpp
 #include "cache/magazines.hpp"
 
 #include <doctest/doctest.h>
@@ -29,14 +29,14 @@ struct test_peer<shared_magazine_list> {
 
 namespace detail = tidepool::detail;
 
-TEST_CASE("the magazine of an unused class takes nothing and gives nothing") {
+TEST_CASE("the magazine of an unused class is both empty and full") {
     CHECK(detail::no_magazine.capacity() == 0);
     CHECK(detail::no_magazine.empty());
     CHECK(detail::no_magazine.full());
     CHECK_FALSE(detail::is_real(&detail::no_magazine));
 }
 
-TEST_CASE("a list gives back last what was pushed first") {
+TEST_CASE("a magazine list is last in, first out") {
     detail::magazine a, b;
     detail::magazine_list list;
     CHECK(list.empty());
@@ -50,7 +50,7 @@ TEST_CASE("a list gives back last what was pushed first") {
     CHECK(list.empty());
 }
 
-TEST_CASE("a shared list loses and doubles nothing between threads") {
+TEST_CASE("a shared list neither loses nor duplicates a magazine between threads") {
     constexpr std::size_t threads = 8, each = 50, rounds = support::scaled(100'000);
     std::vector<detail::magazine> magazines(threads * each);
     detail::shared_magazine_list list(detail::lock_rank::outgoing);
@@ -62,7 +62,7 @@ TEST_CASE("a shared list loses and doubles nothing between threads") {
         for (std::size_t i = 0; i < rounds; ++i) {
             detail::magazine* m = list.pop();
             if (!m) continue;
-            // Plain: whoever popped it has it alone, and the lock orders one holder after the other.
+            // Plain: a popped magazine has one holder, and the lock orders the holders.
             if (!m->empty()) ++held_twice;
             m->set_count(1);
             m->set_count(0);
@@ -76,7 +76,7 @@ TEST_CASE("a shared list loses and doubles nothing between threads") {
     CHECK(list.seems_empty());
 }
 
-TEST_CASE("the stock gives empties of its capacity with room for as many blocks") {
+TEST_CASE("the stock returns empty magazines of the requested capacity") {
     detail::magazine_slabs slabs;
     detail::magazine_stock stock;
     stock.set_up(5, 256);
@@ -87,7 +87,8 @@ TEST_CASE("the stock gives empties of its capacity with room for as many blocks"
         CHECK(m->empty());
         CHECK(m->capacity() == 256);
         CHECK(m->size_class() == 5);
-        for (std::uint32_t k = 0; k < m->capacity(); ++k) m->blocks()[k] = m;  // asan and the neighbours would notice
+        for (std::uint32_t k = 0; k < m->capacity(); ++k)
+            m->blocks()[k] = m;  // the address sanitizer or a neighbour would notice an overrun
         got.push_back(m);
     }
     CHECK(std::set<detail::magazine*>(got.begin(), got.end()).size() == got.size());
@@ -99,7 +100,7 @@ TEST_CASE("the stock gives empties of its capacity with room for as many blocks"
     CHECK(again == std::set<detail::magazine*>(got.begin(), got.end()));
 }
 
-TEST_CASE("magazines that go round between a filler and an emptier are made once") {
+TEST_CASE("magazines that circulate between two threads are made once") {
     detail::magazine_slabs slabs;
     detail::magazine_stock stock;
     stock.set_up(0, 64);
@@ -113,7 +114,7 @@ TEST_CASE("magazines that go round between a filler and an emptier are made once
     CHECK(slabs.bytes() == early);
 }
 
-TEST_CASE("check() finds what does not belong into the stock") {
+TEST_CASE("check() finds a magazine that does not belong in the stock") {
     detail::magazine_slabs slabs;
     detail::magazine_stock stock;
     stock.set_up(3, 16);
@@ -127,7 +128,7 @@ TEST_CASE("check() finds what does not belong into the stock") {
     CHECK(put(slabs.make(3, 32)).said("has a magazine of class 3 with 0 of 32 blocks"));
 }
 
-TEST_CASE("check() finds a list of magazines that seems empty and is not") {
+TEST_CASE("check() finds a list of magazines that only seems empty") {
     detail::shared_magazine_list list(detail::lock_rank::outgoing);
     const auto nothing = [](const detail::magazine&) {};
     list.check(nothing);

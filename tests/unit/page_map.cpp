@@ -1,4 +1,4 @@
-// src: page_map.hpp
+// src: source/page_map.hpp
 #include "source/page_map.hpp"
 
 #include <doctest/doctest.h>
@@ -19,7 +19,7 @@ namespace page_map = tidepool::detail::page_map;
 
 namespace {
 
-// Address space that is ours alone, so that no pool's span can be in it. The map never looks at the memory itself.
+// Reserved address space, so that no pool's span can be in it. The map never reads the memory itself.
 class ground {
 public:
     explicit ground(std::size_t pages) : bytes_(pages * page_map::page) {
@@ -38,7 +38,7 @@ const void* at(std::uintptr_t address) { return reinterpret_cast<const void*>(ad
 
 }  // namespace
 
-TEST_CASE("an address that lies in no span leads nowhere, whatever it is") {
+TEST_CASE("an address outside all spans is not found") {
     int on_stack = 0;
     for (const void* p :
          {static_cast<const void*>(nullptr), static_cast<const void*>(&on_stack), at(1), at(0xFFFF),
@@ -47,7 +47,7 @@ TEST_CASE("an address that lies in no span leads nowhere, whatever it is") {
         CHECK(page_map::find(p) == nullptr);
 }
 
-TEST_CASE("every byte of a range leads to its span and no other byte does") {
+TEST_CASE("every byte of a range leads to its span, and no other byte does") {
     const ground land(8);
     detail::span s{}, neighbour{};
     REQUIRE(page_map::set(land.page(2), 3 * page_map::page, &s, 7));
@@ -65,8 +65,8 @@ TEST_CASE("every byte of a range leads to its span and no other byte does") {
     page_map::clear(land.page(5), page_map::page);
 }
 
-TEST_CASE("a range may cross from one leaf into the next") {
-    // A leaf covers 4 GiB. Nothing is mapped there: the map does not look.
+TEST_CASE("a range may cross from one leaf of the map into the next") {
+    // A leaf covers 4 GiB. Nothing is mapped there, since the map does not read it.
     detail::span s{};
     const std::uintptr_t border = std::uintptr_t{0x2345} << 32;
     REQUIRE(page_map::set(at(border - 2 * page_map::page), 4 * page_map::page, &s, 7));
@@ -80,7 +80,7 @@ TEST_CASE("a range may cross from one leaf into the next") {
     CHECK(page_map::find(at(border)) == nullptr);
 }
 
-TEST_CASE("what lies beyond 48 bits is refused and leaves nothing behind") {
+TEST_CASE("a range beyond 48 bits is rejected and leaves no entry") {
     detail::span s{};
     const std::uintptr_t end = std::uintptr_t{1} << 48;
     CHECK_FALSE(page_map::set(at(end), page_map::page, &s, 7));
@@ -89,7 +89,7 @@ TEST_CASE("what lies beyond 48 bits is refused and leaves nothing behind") {
     CHECK_FALSE(page_map::set(at(UINTPTR_MAX - page_map::page + 1), page_map::page, &s, 7));
 }
 
-TEST_CASE("threads enter and clear ranges side by side, and each finds its own") {
+TEST_CASE("threads set and clear ranges concurrently, and each finds its own") {
     constexpr std::size_t threads = 4;
     const ground land(threads * 4);
     std::atomic<std::size_t> wrong{0};
@@ -110,7 +110,7 @@ TEST_CASE("threads enter and clear ranges side by side, and each finds its own")
     CHECK(wrong == 0);
 }
 
-TEST_CASE("many threads that touch a new leaf at once agree on one") {
+TEST_CASE("threads that create the same leaf at once agree on one") {
     std::atomic<std::size_t> lost{0};
     for (std::uintptr_t round = 0; round < 20; ++round) {
         const std::uintptr_t fresh = (std::uintptr_t{0x3000} + round) << 32;
@@ -124,7 +124,7 @@ TEST_CASE("many threads that touch a new leaf at once agree on one") {
     CHECK(lost == 0);
 }
 
-TEST_CASE("check() finds a line of the digest with another class than the map has") {
+TEST_CASE("check() finds a digest entry whose class differs from the map") {
     const ground land(1);
     detail::span s{};
     REQUIRE(page_map::set(land.page(0), page_map::page, &s, 7));

@@ -68,7 +68,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("an owner that was found inside is passed over, and what it holds still leaves in time") {
+TEST_CASE("a tick skips an owner that is inside, and its stock still decays in time") {
     support::calm no_dice;
     if (!detail::asymmetric_fence::available()) return;
     kit k;
@@ -87,7 +87,7 @@ TEST_CASE("an owner that was found inside is passed over, and what it holds stil
     CHECK(k.books.counted().bytes_live() == 0);
 }
 
-TEST_CASE("an owner that was passed over does the tick's work itself on its next slow path") {
+TEST_CASE("an owner that a tick skipped does the tick's work on its next slow path") {
     support::calm no_dice;
     if (!detail::asymmetric_fence::available()) return;
     kit k;
@@ -106,7 +106,7 @@ TEST_CASE("an owner that was passed over does the tick's work itself on its next
     CHECK(k.books.counted().bytes_live() < held);  // the second tick
 }
 
-TEST_CASE("a signal handler that interrupts the owner inside its part goes past it") {
+TEST_CASE("a signal handler that interrupts a pinned owner bypasses the local") {
     support::calm no_dice;
     kit k;
     k.leave_stock(some_class, 100);
@@ -123,7 +123,7 @@ TEST_CASE("a signal handler that interrupts the owner inside its part goes past 
     CHECK(detail::snapshot(*k.pool).bypasses == bypassed + 2);
 }
 
-TEST_CASE("trim and snapshot pass over who is inside, and find the rest") {
+TEST_CASE("trim and snapshot skip owners that are inside and reach the others") {
     support::calm no_dice;
     if (!detail::asymmetric_fence::available()) return;
     kit k;
@@ -205,7 +205,7 @@ TEST_CASE("an upstream may use the pool it serves") {
     }
 }
 
-TEST_CASE("a pool past the last place in the threads' tables works the same") {
+TEST_CASE("a pool beyond direct_pools works like any other") {
     std::vector<detail::pool_ptr> before;
     std::array<tidepool::pool_options, 2> options{ticks_by_hand(), ticks_by_hand()};
     support::counting_upstream books;

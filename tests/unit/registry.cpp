@@ -1,4 +1,4 @@
-// src: registry.hpp
+// src: clock/registry.hpp
 #include "clock/registry.hpp"
 
 #include <doctest/doctest.h>
@@ -40,7 +40,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// The times here lie before the process began: its own pools, if any, are not due then and are not disturbed.
+// The times here lie before the start of the process, so its own pools, if any, are not due and stay undisturbed.
 using nanos = std::chrono::nanoseconds;
 
 struct guest final : detail::registrant {
@@ -66,7 +66,7 @@ struct guest final : detail::registrant {
     void thread_exits(detail::thread_slot&) noexcept override { ++exits; }
 };
 
-// In the registry for as long as it lives.
+// In the registry for its lifetime.
 struct member {
     guest who;
     std::uint32_t index;
@@ -80,7 +80,7 @@ struct member {
 
 }  // namespace
 
-TEST_CASE("places are distinct, never the reserved ones, and free again when left") {
+TEST_CASE("indices are distinct, never reserved ones, and free again after leave()") {
     std::set<std::uint32_t> first;
     {
         std::vector<std::unique_ptr<member>> all;
@@ -101,19 +101,19 @@ TEST_CASE("places are distinct, never the reserved ones, and free again when lef
     CHECK(again == first);
 }
 
-TEST_CASE("who comes when all places are taken has none, and is ticked like the others") {
+TEST_CASE("a pool beyond direct_pools gets no_index and still ticks") {
     std::vector<std::unique_ptr<member>> all;
     for (std::uint32_t i = 0; i < 2 * detail::direct_pools; ++i) all.push_back(std::make_unique<member>());
     CHECK(all.back()->index == detail::no_index);
     registry::tick_all();
     for (const auto& each : all) CHECK(each->who.ticks == 1);
-    // A place that becomes free is given to the next who comes.
+    // The next pool gets a freed index.
     const std::uint32_t freed = all.front()->index;
     all.front().reset();
     CHECK(member().index == freed);
 }
 
-TEST_CASE("a tick of all reaches each once") {
+TEST_CASE("tick_all() ticks each pool once") {
     std::vector<std::unique_ptr<member>> all;
     for (int i = 0; i < 10; ++i) all.push_back(std::make_unique<member>());
     for (std::size_t n = 1; n <= 5; ++n) {
@@ -122,7 +122,7 @@ TEST_CASE("a tick of all reaches each once") {
     }
 }
 
-TEST_CASE("one may join and leave while it ticks another, and nobody is passed over or reached twice") {
+TEST_CASE("pools may join and leave during a tick; none is skipped or ticked twice") {
     std::unique_ptr<member> late, gone = std::make_unique<member>();
     member a, b;
     a.who.on_tick = [&] {
@@ -133,7 +133,7 @@ TEST_CASE("one may join and leave while it ticks another, and nobody is passed o
     CHECK(a.who.ticks == 1);
     CHECK(b.who.ticks == 1);
     CHECK(!gone);
-    // Joined during the round: reached by this one at most, by the next in any case.
+    // Pools that joined during the round are ticked by this round at most, and by the next in any case.
     CHECK(late->who.ticks <= 1);
     const std::size_t before = late->who.ticks;
     registry::tick_all();
@@ -141,7 +141,7 @@ TEST_CASE("one may join and leave while it ticks another, and nobody is passed o
     CHECK(b.who.ticks == 2);
 }
 
-TEST_CASE("only who is due is ticked, and nobody is asked before the first is due") {
+TEST_CASE("only due pools are ticked, and none is asked before the first is due") {
     member early(1ns), later(100ns), never;
     registry::tick_due(1ns);
     CHECK(early.who.ticks == 1);
@@ -149,16 +149,16 @@ TEST_CASE("only who is due is ticked, and nobody is asked before the first is du
     CHECK(never.who.ticks == 0);
     const std::size_t asked = later.who.asked;
     registry::tick_due(99ns);
-    CHECK(later.who.asked == asked);  // one comparison, nobody is visited
+    CHECK(later.who.asked == asked);  // one comparison, no pool is asked
     registry::tick_due(100ns);
     CHECK(later.who.ticks == 1);
     CHECK(never.who.ticks == 0);
-    member newcomer(101ns);  // who joins is looked at in time, too
+    member newcomer(101ns);  // a pool that joins is ticked in time, too
     registry::tick_due(101ns);
     CHECK(newcomer.who.ticks == 1);
 }
 
-TEST_CASE("who looks for leaves ticks leaves only, and the others are still found by the next who looks for all") {
+TEST_CASE("a heartbeat_safe check ticks such pools only; the others stay due") {
     member heartbeat_safe(1ns, true), other(1ns);
     CHECK(registry::tick_due(5ns, registry::which::heartbeat_safe));
     CHECK(heartbeat_safe.who.ticks == 1);
@@ -168,12 +168,12 @@ TEST_CASE("who looks for leaves ticks leaves only, and the others are still foun
     CHECK(heartbeat_safe.who.ticks == 1);
     CHECK(other.who.ticks == 1);
     CHECK_FALSE(registry::tick_due(5ns));
-    member late(6ns, true);  // whoever joins is looked at in time
+    member late(6ns, true);  // a pool that joins is ticked in time
     CHECK(registry::tick_due(7ns, registry::which::heartbeat_safe));
     CHECK(late.who.ticks == 1);
 }
 
-TEST_CASE("a tick that is asked for out of a tick is not begun, and none is lost by that") {
+TEST_CASE("a tick requested during a tick is deferred, not lost") {
     member first(1ns), second(1ns);
     first.who.on_tick = [] {
         CHECK_FALSE(registry::tick_due(5ns));
@@ -188,7 +188,7 @@ TEST_CASE("a tick that is asked for out of a tick is not begun, and none is lost
     CHECK(third.who.ticks == 1);
 }
 
-TEST_CASE("of several who are due one look ticks one, in turn, also where one of them stays due") {
+TEST_CASE("one check ticks one due pool, in turn, even if one of them stays due") {
     member endless(1ns), second(1ns), third(1ns);
     endless.who.on_tick = [&] { endless.who.due_at = 1; };
     CHECK(registry::tick_due(5ns));
@@ -208,7 +208,7 @@ TEST_CASE("of several who are due one look ticks one, in turn, also where one of
     CHECK_FALSE(registry::tick_due(5ns));
 }
 
-TEST_CASE("who looks seldom ticks all who are due at once") {
+TEST_CASE("a check after a long pause ticks all due pools at once") {
     member first(1ns), second(1ns), third(1ns);
     CHECK(registry::tick_due(5ns));
     CHECK(second.who.ticks == 0);
@@ -218,7 +218,7 @@ TEST_CASE("who looks seldom ticks all who are due at once") {
     CHECK_FALSE(registry::tick_unfinished());
 }
 
-TEST_CASE("leaving waits for the visit under way") {
+TEST_CASE("leave() waits for a visit in progress") {
     std::atomic<bool> inside{false}, go_on{false}, left{false};
     auto guest_of_honour = std::make_unique<member>();
     guest_of_honour->who.on_tick = [&] {
@@ -239,7 +239,7 @@ TEST_CASE("leaving waits for the visit under way") {
     CHECK(left);
 }
 
-TEST_CASE("everyone hears of a thread that exits with a slot") {
+TEST_CASE("every pool is told of a thread that exits with a slot") {
     member a, b;
     std::thread([] { static_cast<void>(detail::thread_slots::mine()); }).join();
     CHECK(a.who.exits == 1);
@@ -248,7 +248,7 @@ TEST_CASE("everyone hears of a thread that exits with a slot") {
     CHECK(a.who.exits == 1);
 }
 
-TEST_CASE("members come and go while others tick and threads exit") {
+TEST_CASE("pools join and leave while others tick and threads exit") {
     constexpr std::size_t rounds = support::scaled(3000);
     member steady;
     std::atomic<std::size_t> ticks{0};
@@ -272,7 +272,7 @@ TEST_CASE("members come and go while others tick and threads exit") {
     CHECK(steady.who.ticks == ticks);
 }
 
-TEST_CASE("check() finds a list of pools that is not linked as they joined") {
+TEST_CASE("check() finds a list of pools that is not in the order of joining") {
     member a, b, c;
     registry::check();
     using peer = detail::test_peer<detail::registrant>;
@@ -280,7 +280,7 @@ TEST_CASE("check() finds a list of pools that is not linked as they joined") {
     CHECK(support::died([&] { peer::rejuvenate(b.who), registry::check(); }).said("is listed behind"));
 }
 
-TEST_CASE("a look at the clock checks the registry in builds that check") {
+TEST_CASE("tick_due() runs the check() of the registry in builds that check") {
     member a(1ns), b(1ns);
     const auto end = support::died([&] {
         detail::test_peer<detail::registrant>::rejuvenate(b.who);

@@ -9,7 +9,7 @@
 
 namespace detail = tidepool::detail;
 
-TEST_CASE("class sizes rise in multiples of 16, hold every power of two and end at 32 KiB") {
+TEST_CASE("class sizes are multiples of 16, include each power of two and end at 32 KiB") {
     for (std::uint32_t c = 0; c < detail::size_class_count; ++c) {
         CHECK(detail::size_class_bytes(c) % 16 == 0);
         if (c > 0) CHECK(detail::size_class_bytes(c) > detail::size_class_bytes(c - 1));
@@ -20,12 +20,12 @@ TEST_CASE("class sizes rise in multiples of 16, hold every power of two and end 
         CHECK(detail::size_class_bytes(detail::size_class_of(power, 16)) == power);
 }
 
-TEST_CASE("each request gets the smallest class that holds it, from the table as from the formula") {
+TEST_CASE("table and formula both yield the smallest class that fits a request") {
     std::uint32_t expected = 0;
     for (std::size_t bytes = 0; bytes <= detail::pooled_bytes_max; ++bytes) {
         if (bytes > detail::size_class_bytes(expected)) ++expected;
         CAPTURE(bytes);
-        // Plain comparisons first: a CHECK for each of 32 K sizes takes its time.
+        // Plain comparisons first, since a CHECK for each of 32 K sizes takes long.
         if (detail::size_class_of(bytes, 1) != expected || detail::size_class_of(bytes, 16) != expected ||
             detail::size_class_computed(bytes) != expected) {
             CHECK(detail::size_class_of(bytes, 1) == expected);
@@ -36,7 +36,7 @@ TEST_CASE("each request gets the smallest class that holds it, from the table as
     CHECK(expected == detail::size_class_count - 1);
 }
 
-TEST_CASE("steps are 16 bytes up to 128, and above that less than one eighth of a request is wasted") {
+TEST_CASE("class steps are 16 bytes up to 128; above that less than an eighth is waste") {
     for (std::uint32_t c = 1; c < 8; ++c) CHECK(detail::size_class_bytes(c) - detail::size_class_bytes(c - 1) == 16);
     for (std::size_t bytes = 128; bytes <= detail::pooled_bytes_max; ++bytes) {
         const std::size_t waste = detail::size_class_bytes(detail::size_class_of(bytes, 1)) - bytes;
@@ -44,7 +44,7 @@ TEST_CASE("steps are 16 bytes up to 128, and above that less than one eighth of 
     }
 }
 
-TEST_CASE("an aligned request gets a class whose blocks are aligned so, and none smaller would do") {
+TEST_CASE("an aligned request gets the smallest class with that alignment") {
     for (std::size_t alignment = 1; alignment <= detail::pooled_alignment_max; alignment *= 2)
         for (std::size_t bytes = 0; bytes <= detail::pooled_bytes_max; bytes += bytes < 600 ? 1 : 61) {
             const std::uint32_t c = detail::size_class_of(bytes, alignment);
@@ -54,7 +54,7 @@ TEST_CASE("an aligned request gets a class whose blocks are aligned so, and none
         }
 }
 
-TEST_CASE("what is too large or too strictly aligned for a block is the upstream's") {
+TEST_CASE("a request too large or too strictly aligned has no class") {
     CHECK(detail::size_class_of(detail::pooled_bytes_max, 1) == detail::size_class_count - 1);
     CHECK(detail::size_class_of(detail::pooled_bytes_max, 4096) == detail::size_class_count - 1);
     for (const std::size_t alignment : {std::size_t{1}, std::size_t{16}, std::size_t{32}, std::size_t{4096}}) {

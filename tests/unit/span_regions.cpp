@@ -41,7 +41,7 @@ constexpr std::size_t kib = 1024, mib = kib * kib, slot = regions::slot_bytes;
 
 }  // namespace
 
-TEST_CASE("regions serve spans and nothing else") {
+TEST_CASE("regions serve span sizes only") {
     CHECK(regions::serves(64 * kib, 64 * kib));
     CHECK(regions::serves(4 * mib, 64 * kib));
     CHECK_FALSE(regions::serves(0, 64 * kib));
@@ -50,7 +50,7 @@ TEST_CASE("regions serve spans and nothing else") {
     CHECK_FALSE(regions::serves(64 * kib, 16));
 }
 
-TEST_CASE("a region is taken for the first span and kept for the next; a purge gives it back") {
+TEST_CASE("the first span allocates a region, and purge() returns a free region") {
     regions r;
     CHECK(below::out == 0);
     void* p = r.allocate(slot);
@@ -66,7 +66,7 @@ TEST_CASE("a region is taken for the first span and kept for the next; a purge g
     CHECK(below::out == 0);
 }
 
-TEST_CASE("what is no span of a region is refused, and without memory there is none") {
+TEST_CASE("deallocate() rejects a foreign span; without memory allocate() returns null") {
     regions r;
     int other = 0;
     CHECK_FALSE(r.deallocate(&other, slot));
@@ -79,7 +79,7 @@ TEST_CASE("what is no span of a region is refused, and without memory there is n
     r.purge();
 }
 
-TEST_CASE("no two spans share memory, whatever their sizes, and of many free regions one is kept") {
+TEST_CASE("spans of all sizes are disjoint, and only one free region is kept") {
     support::rng random = support::make_rng();
     regions r;
     std::map<std::byte*, std::size_t> out;
@@ -109,7 +109,7 @@ TEST_CASE("no two spans share memory, whatever their sizes, and of many free reg
     CHECK(below::out == 0);
 }
 
-TEST_CASE("threads that take and give spans never have one twice") {
+TEST_CASE("no span is ever held by two threads") {
     regions r;
     std::atomic<int> wrong{0};
     support::on_threads(4, [&](std::size_t me) {

@@ -1,4 +1,4 @@
-// src: spans.hpp
+// src: source/spans.hpp
 #include "source/spans.hpp"
 
 #include <doctest/doctest.h>
@@ -29,7 +29,7 @@ namespace {
 
 constexpr detail::block_sizes all_sizes{.count = detail::size_class_count};
 
-// Spans over an upstream with books.
+// Spans over a counting upstream.
 struct kit {
     support::counting_upstream books;
     detail::arena records;
@@ -48,7 +48,7 @@ struct kit {
     }
 };
 
-// Writes all over a block that is out.
+// Writes to all bytes of a block in use.
 void use(void* block, std::size_t bytes, int value) {
     detail::unpoison(block, bytes);
     std::memset(block, value, bytes);
@@ -56,7 +56,7 @@ void use(void* block, std::size_t bytes, int value) {
 
 }  // namespace
 
-TEST_CASE("a span holds eight blocks or more, wastes little at its end, and its blocks are aligned as their size is") {
+TEST_CASE("a span holds at least eight aligned blocks and wastes little at its end") {
     const auto fits = [](std::size_t block_bytes) {
         const auto shape = detail::span_shape::of(block_bytes);
         CAPTURE(block_bytes);
@@ -77,7 +77,7 @@ TEST_CASE("a span holds eight blocks or more, wastes little at its end, and its 
     for (std::size_t bytes = 16; bytes <= 1024 * 1024; bytes += bytes < 4096 ? 16 : 4096 - 16) fits(bytes);
 }
 
-TEST_CASE("blocks of every class are distinct, aligned, and inside what the upstream gave") {
+TEST_CASE("blocks of every class are distinct, aligned and inside upstream memory") {
     kit k;
     for (std::uint32_t c = 0; c < detail::size_class_count; ++c) {
         const std::size_t bytes = detail::size_class_bytes(c);
@@ -107,7 +107,7 @@ TEST_CASE("blocks of every class are distinct, aligned, and inside what the upst
     }
 }
 
-TEST_CASE("a span goes back the moment its last block comes home, and not before") {
+TEST_CASE("a span is returned when its last block is freed, and not before") {
     kit k;
     const std::uint32_t c = detail::size_class_of(1024, 16);
     const std::size_t in_span = detail::span_shape::of(1024).blocks;
@@ -124,13 +124,13 @@ TEST_CASE("a span goes back the moment its last block comes home, and not before
     CHECK(k.below.held() == 0);
 }
 
-TEST_CASE("blocks that are home are given out before another span is asked for") {
+TEST_CASE("free blocks are allocated before another span is requested") {
     kit k;
     const std::uint32_t c = detail::size_class_of(64, 16);
     const std::size_t in_span = detail::span_shape::of(64).blocks;
     std::vector<void*> blocks = k.get(c, 3 * in_span);
     CHECK(k.books.counted().blocks_live == 3);
-    // Every second block of all three comes home: half of each span is free.
+    // Every second block of all three spans is freed.
     std::vector<void*> half, kept;
     for (std::size_t i = 0; i < blocks.size(); ++i) (i % 2 ? half : kept).push_back(blocks[i]);
     k.put(c, half);
@@ -144,7 +144,7 @@ TEST_CASE("blocks that are home are given out before another span is asked for")
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("a fresh span is handed out upwards through memory") {
+TEST_CASE("blocks of a fresh span are allocated in address order") {
     kit k;
     const std::uint32_t c = detail::size_class_of(128, 16);
     std::vector<void*> blocks = k.get(c, 64);
@@ -153,7 +153,7 @@ TEST_CASE("a fresh span is handed out upwards through memory") {
     k.put(c, blocks);
 }
 
-TEST_CASE("records of spans are used again") {
+TEST_CASE("span records are reused") {
     kit k;
     const std::uint32_t c = detail::size_class_of(4096, 16);
     k.put(c, k.get(c, 1000));
@@ -163,7 +163,7 @@ TEST_CASE("records of spans are used again") {
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("when the upstream runs dry a refill is short and nothing is lost") {
+TEST_CASE("a refill is short if the upstream runs out of memory, and no block is lost") {
     kit k;
     const std::uint32_t c = detail::size_class_of(2048, 16);
     const std::size_t in_span = detail::span_shape::of(2048).blocks;
@@ -185,7 +185,7 @@ TEST_CASE("when the upstream runs dry a refill is short and nothing is lost") {
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("release_all takes every span back, blocks in use too, and the spans go on") {
+TEST_CASE("release_all() returns every span, even with blocks in use; spans stay usable") {
     kit k;
     for (int round = 0; round < 3; ++round) {
         for (std::uint32_t c = 0; c < detail::size_class_count; ++c) {
@@ -202,7 +202,7 @@ TEST_CASE("release_all takes every span back, blocks in use too, and the spans g
     }
 }
 
-TEST_CASE("threads take and give back blocks of all classes, and no block is in two hands") {
+TEST_CASE("no block of any class ever has two owners among threads") {
     kit k;
     constexpr std::size_t threads = 6;
     std::atomic<std::size_t> spoiled{0};
@@ -228,7 +228,7 @@ TEST_CASE("threads take and give back blocks of all classes, and no block is in 
             if (held.size() > 12 || (!held.empty() && random() % 2)) {
                 give_back(random() % held.size());
             } else {
-                // Few classes, so that threads meet; small ones and large ones.
+                // Few classes, small and large, so that threads contend.
                 const auto c = static_cast<std::uint32_t>(random() % 4 * 23);
                 batch b{c, k.get(c, 1 + random() % (c > 60 ? 10 : 200))};
                 for (void* each : b.blocks) {
@@ -246,7 +246,7 @@ TEST_CASE("threads take and give back blocks of all classes, and no block is in 
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("a block that does not belong stops the program with a message that says why") {
+TEST_CASE("a foreign block ends the program with a message that says why") {
     kit k;
     const std::uint32_t c = detail::size_class_of(64, 16), other = detail::size_class_of(80, 16);
     std::vector<void*> blocks = k.get(c, 10);
@@ -266,7 +266,7 @@ TEST_CASE("a block that does not belong stops the program with a message that sa
     CHECK(k.books.balanced());
 }
 
-TEST_CASE("check() finds a bit, a count, a list and a page map that do not agree") {
+TEST_CASE("check() finds a bitmap, a count, a list and a page map that do not agree") {
     kit k;
     const auto held = k.get(0, 5);
     detail::span& s = *page_map::find(held[0]);

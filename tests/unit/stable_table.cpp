@@ -14,7 +14,7 @@
 using tidepool::detail::arena;
 using tidepool::detail::stable_table;
 
-TEST_CASE("an entry that was never set is null, whether its segment exists or not") {
+TEST_CASE("an entry that was never set is null, with or without its segment") {
     arena records;
     stable_table<int> table;
     for (const std::uint32_t i : {0U, 1U, 63U, 64U, 127U, 128U, 65535U}) CHECK(table.get(i) == nullptr);
@@ -26,7 +26,7 @@ TEST_CASE("an entry that was never set is null, whether its segment exists or no
     CHECK(table.get(0) == nullptr);
 }
 
-TEST_CASE("every entry up to the last has a place of its own") {
+TEST_CASE("entries are distinct up to the last index") {
     arena records;
     stable_table<std::uint32_t> table;
     std::vector<std::uint32_t> values(stable_table<std::uint32_t>::entries_max);
@@ -38,7 +38,7 @@ TEST_CASE("every entry up to the last has a place of its own") {
     CHECK(records.bytes() <= values.size() * 8 * 3);
 }
 
-TEST_CASE("readers see each entry whole while the table grows") {
+TEST_CASE("readers see complete entries while the table grows") {
     constexpr std::uint32_t entries = 20'000;
     arena records;
     stable_table<std::uint32_t> table;

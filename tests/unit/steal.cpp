@@ -1,4 +1,4 @@
-// src: steal.hpp
+// src: cache/steal.hpp
 #include "cache/steal.hpp"
 
 #include <doctest/doctest.h>
@@ -24,7 +24,7 @@ struct locals {
         where.raise(n);
     }
     detail::magazine* steal(std::uint32_t start, std::uint32_t count) { return steal(start, count, count); }
-    // With `first` locals at the first look and `later` at the next ones.
+    // With `first` locals at the first count and `later` at the next ones.
     detail::magazine* steal(std::uint32_t start, std::uint32_t first, std::uint32_t later) {
         asked.clear();
         std::uint32_t count = first;
@@ -42,13 +42,13 @@ struct locals {
 
 }  // namespace
 
-TEST_CASE("a thief asks nobody when no bit is set") {
+TEST_CASE("a thief asks no local if no bit is set") {
     locals all;
     CHECK(all.steal(0, 100) == nullptr);
     CHECK(all.asked.empty());
 }
 
-TEST_CASE("a thief begins at its start and goes round") {
+TEST_CASE("a thief begins at its start and wraps around") {
     locals all;
     for (const std::uint32_t n : {1U, 5U, 9U}) all.put(n);
     CHECK(all.steal(5, 10));
@@ -56,11 +56,11 @@ TEST_CASE("a thief begins at its start and goes round") {
     CHECK(all.steal(6, 10));
     CHECK(all.asked == std::vector<std::uint32_t>{9});
     CHECK(all.steal(6, 10));
-    CHECK(all.asked == std::vector<std::uint32_t>{9, 1});  // 9 was found empty, 1 comes after the turn
+    CHECK(all.asked == std::vector<std::uint32_t>{9, 1});  // 9 was empty; 1 comes after the wrap
     CHECK(all.steal(0, 10) == nullptr);
 }
 
-TEST_CASE("a fruitless look lowers the bit and is not repeated") {
+TEST_CASE("a failed search lowers the bit and is not repeated") {
     locals all;
     all.where.raise(3);
     CHECK(all.steal(0, 10) == nullptr);
@@ -70,7 +70,7 @@ TEST_CASE("a fruitless look lowers the bit and is not repeated") {
     CHECK(all.asked.empty());
 }
 
-TEST_CASE("a find leaves the bit as it is") {
+TEST_CASE("a successful search leaves the bit set") {
     locals all;
     all.put(3, 2);
     CHECK(all.steal(0, 10));
@@ -87,13 +87,13 @@ TEST_CASE("locals that share a bit are all asked before it is lowered") {
     CHECK(all.where.bits() == 0);
 }
 
-TEST_CASE("everything is found in the end, from any start, however many locals there are") {
+TEST_CASE("all stock is found from any start, for any number of locals") {
     for (const std::uint32_t count : {1U, 2U, 63U, 64U, 65U, 300U, 1000U})
         for (const std::uint32_t start : {0U, 1U, 62U, 63U, 64U, 299U}) {
             locals all;
             int there = 0;
             for (std::uint32_t n = 0; n < count; n += 7, there += 2) all.put(n, 2);
-            // What stops a thief is the bound on its probes; bits it has found fruitless stay lowered, so it gets on.
+            // A thief stops at its limit of probes; bits of empty locals stay lowered, so it makes progress.
             int found = 0;
             for (int tries = 0; tries < 4 * there + 100; ++tries)
                 if (all.steal(start, count)) ++found;
@@ -111,8 +111,8 @@ TEST_CASE("a thief asks a bounded number of locals") {
     CHECK(all.asked.size() <= detail::probes_max);
 }
 
-TEST_CASE("the bit of a local that joined after the thief had counted them is not wiped out") {
-    // The thief has counted 3 locals; local 3 joined and put something, and so did local 64, which shares bit 0.
+TEST_CASE("the bit of a local that joined during a search is kept") {
+    // The thief has counted 3 locals. Then local 3 joined and pushed stock, or local 64, which shares bit 0.
     for (const std::uint32_t newcomer : {3U, 64U}) {
         locals all;
         all.put(newcomer);

@@ -23,7 +23,7 @@ namespace thread_slots = tidepool::detail::thread_slots;
 
 TEST_CASE("a thread keeps its slot and finds it again") {
     std::thread([] {
-        CHECK_FALSE(detail::this_thread->usable);  // before its first use: a stand-in
+        CHECK_FALSE(detail::this_thread->usable);  // a stand-in before the first use
         detail::thread_slot* mine = thread_slots::mine();
         CHECK(mine);
         CHECK((mine && mine->usable));
@@ -32,7 +32,7 @@ TEST_CASE("a thread keeps its slot and finds it again") {
     }).join();
 }
 
-TEST_CASE("threads that live at once have slots of their own, numbered densely") {
+TEST_CASE("concurrent threads have distinct slots, numbered densely") {
     constexpr std::size_t threads = 150;
     const std::uint32_t before = thread_slots::count();
     std::vector<std::uint32_t> numbers(threads);
@@ -43,12 +43,12 @@ TEST_CASE("threads that live at once have slots of their own, numbered densely")
     });
     const std::set<std::uint32_t> distinct(numbers.begin(), numbers.end());
     CHECK(distinct.size() == threads);
-    // Others of the process may hold a few: the main thread, and who else lives.
+    // Other threads of the process may hold a few slots, such as the main thread.
     CHECK(*distinct.rbegin() < std::max<std::size_t>(before, threads + 4));
     CHECK(thread_slots::count() == std::max(before, *distinct.rbegin() + 1));
 }
 
-TEST_CASE("slots of threads that have exited are adopted again, the lowest first") {
+TEST_CASE("slots of exited threads are reused, the lowest first") {
     std::uint32_t first = 0;
     std::thread([&] { first = thread_slots::mine()->index; }).join();
     const std::uint32_t count = thread_slots::count();
@@ -61,7 +61,7 @@ TEST_CASE("slots of threads that have exited are adopted again, the lowest first
     CHECK(thread_slots::count() == count);
 }
 
-TEST_CASE("a slot never has two threads") {
+TEST_CASE("no slot ever has two threads") {
     constexpr std::size_t lanes = 8, rounds = support::scaled(3000);
     static std::atomic<int> holders[thread_slots::slots_max];
     std::atomic<std::size_t> held_twice{0};
@@ -77,8 +77,8 @@ TEST_CASE("a slot never has two threads") {
     CHECK(held_twice == 0);
 }
 
-TEST_CASE("a pool that ends is forgotten by every slot") {
-    constexpr std::uint32_t index = detail::direct_pools - 1;  // no pool of this program gets so far
+TEST_CASE("a destroyed pool is removed from every slot") {
+    constexpr std::uint32_t index = detail::direct_pools - 1;  // no pool of this program has this index
     detail::local_head somewhere;
     detail::thread_slot* mine = thread_slots::mine();
     REQUIRE(mine);
@@ -89,8 +89,9 @@ TEST_CASE("a pool that ends is forgotten by every slot") {
     CHECK(mine->magazines()[0]->capacity() == 0);
 }
 
-TEST_CASE("a thread that has given up its slot on exit gets no other") {
-    static_cast<void>(thread_slots::mine());  // the slots' own key is made before ours, so its destructor runs first
+TEST_CASE("an exiting thread that released its slot gets no other") {
+    static_cast<void>(
+        thread_slots::mine());  // makes the key of thread_slots before ours, so that its destructor runs first
     static std::atomic<int> seen{0};
     pthread_key_t key{};
     REQUIRE(pthread_key_create(&key, [](void*) { seen = thread_slots::mine() ? 1 : 2; }) == 0);

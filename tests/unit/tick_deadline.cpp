@@ -1,4 +1,4 @@
-// src: decay.hpp
+// src: clock/tick_deadline.hpp
 #include "clock/tick_deadline.hpp"
 
 #include <doctest/doctest.h>
@@ -27,7 +27,7 @@ struct test_peer<tick_deadline> {
 using tidepool::detail::tick_deadline;
 using namespace std::chrono_literals;
 
-TEST_CASE("a tick is due an interval after the pool was made and not before") {
+TEST_CASE("the first tick is due one interval after construction and not before") {
     tick_deadline policy(1s, 100s);
     CHECK(policy.due() == 101s);
     CHECK_FALSE(policy.claim(100s));
@@ -37,7 +37,7 @@ TEST_CASE("a tick is due an interval after the pool was made and not before") {
     CHECK(policy.due() == 102s);
 }
 
-TEST_CASE("ticks that were missed are not made up for") {
+TEST_CASE("missed ticks are not made up for") {
     tick_deadline policy(1s, 0s);
     CHECK(policy.claim(1000s));
     CHECK_FALSE(policy.claim(1000s));
@@ -45,7 +45,7 @@ TEST_CASE("ticks that were missed are not made up for") {
     CHECK(policy.claim(1001s));
 }
 
-TEST_CASE("a clock that goes back makes no tick") {
+TEST_CASE("a clock that goes backwards makes no tick due") {
     tick_deadline policy(1s, 100s);
     CHECK(policy.claim(101s));
     CHECK_FALSE(policy.claim(50s));
@@ -60,7 +60,7 @@ TEST_CASE("an interval of zero never makes a tick due") {
     CHECK_FALSE(policy.claim(tick_deadline::never - 1ns));
 }
 
-TEST_CASE("the end of time does not overflow") {
+TEST_CASE("a deadline at the end of time does not overflow") {
     tick_deadline policy(24h, tick_deadline::never - 1h);
     CHECK(policy.due() == tick_deadline::never);
     CHECK_FALSE(policy.claim(tick_deadline::never - 1ns));
@@ -68,7 +68,7 @@ TEST_CASE("the end of time does not overflow") {
     CHECK(edge.due() == tick_deadline::never);
 }
 
-TEST_CASE("of all who ask at one time one gets the tick") {
+TEST_CASE("of several threads that ask at once exactly one gets the tick") {
     constexpr std::size_t askers = 8, steps = support::scaled(20'000);
     tick_deadline policy(10ns, 0ns);
     std::atomic<tick_deadline::time::rep> now{0};
@@ -81,7 +81,7 @@ TEST_CASE("of all who ask at one time one gets the tick") {
             if (!policy.claim(at)) continue;
             ++claimed;
             if (at < due) ++early;
-            // Whoever claims later got a later time or asked later: ticks are an interval apart in the times they got.
+            // A later claim had a later time or came later, so the times of the ticks are an interval apart.
             tick_deadline::time::rep before = last.load();
             while (before < at.count() && !last.compare_exchange_weak(before, at.count())) {
             }

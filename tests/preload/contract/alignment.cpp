@@ -15,7 +15,7 @@ std::vector<std::size_t> all_alignments() {
     return all;
 }
 
-// Every eighth of the edges, and those around the largest pooled size: all alignments times all edges takes too long.
+// Every eighth edge and those around the largest pooled size, since all alignments times all edges take too long.
 std::vector<std::size_t> some_sizes() {
     std::vector<std::size_t> some{0, 1, 15, 16, 17, pooled_bytes_max - 1, pooled_bytes_max, pooled_bytes_max + 1, mib};
     const auto edges = edge_sizes();
@@ -23,7 +23,7 @@ std::vector<std::size_t> some_sizes() {
     return some;
 }
 
-// Several at a time, so that an alignment by chance is unlikely.
+// Several blocks at a time, so that a chance alignment is unlikely.
 template <class Take>
 void check_alignments(Take take) {
     for (const std::size_t alignment : all_alignments())
@@ -60,7 +60,7 @@ TEST_CASE("aligned_alloc honours every power of two") { check_alignments(aligned
 TEST_CASE("memalign honours every power of two") { check_alignments(memalign); }
 TEST_CASE("posix_memalign honours every power of two") { check_alignments(by_posix_memalign); }
 
-TEST_CASE("all usable bytes of an aligned block are its own") {
+TEST_CASE("all usable bytes of an aligned block are writable and distinct") {
     for (const std::size_t alignment : all_alignments())
         for (const std::size_t bytes : {std::size_t{1}, std::size_t{100}, 3 * kib, 40 * kib}) {
             CAPTURE(alignment);
@@ -77,7 +77,7 @@ TEST_CASE("all usable bytes of an aligned block are its own") {
         }
 }
 
-TEST_CASE("aligned_alloc refuses an alignment that is no power of two, with EINVAL") {
+TEST_CASE("aligned_alloc fails with EINVAL if the alignment is not a power of two") {
     if (!shim_promises()) return;  // glibc before 2.38 rounds it up
     for (const std::size_t alignment : {std::size_t{0}, std::size_t{3}, std::size_t{24}, std::size_t{48}, size_max}) {
         CAPTURE(alignment);
@@ -87,8 +87,7 @@ TEST_CASE("aligned_alloc refuses an alignment that is no power of two, with EINV
     }
 }
 
-TEST_CASE(
-    "posix_memalign refuses what is no power-of-two multiple of a pointer's size, and leaves errno and result alone") {
+TEST_CASE("posix_memalign rejects a bad alignment and leaves errno and result unchanged") {
     for (const std::size_t alignment : {std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{4}, std::size_t{12},
                                         std::size_t{24}, std::size_t{4095}, size_max}) {
         CAPTURE(alignment);
@@ -100,7 +99,7 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("posix_memalign returns ENOMEM for what cannot be, and leaves the result alone") {
+TEST_CASE("posix_memalign returns ENOMEM for impossible sizes and keeps the result") {
     for (const std::size_t alignment : {std::size_t{8}, std::size_t{64}, std::size_t{4096}, mib})
         for (const std::size_t bytes : impossible_sizes()) {
             CAPTURE(alignment);
@@ -113,7 +112,7 @@ TEST_CASE("posix_memalign returns ENOMEM for what cannot be, and leaves the resu
         }
 }
 
-TEST_CASE("aligned_alloc and memalign refuse what cannot be, with ENOMEM") {
+TEST_CASE("aligned_alloc and memalign fail with ENOMEM for impossible sizes") {
     for (const std::size_t alignment : {std::size_t{16}, std::size_t{64}, std::size_t{4096}, mib})
         for (const std::size_t bytes : impossible_sizes()) {
             CAPTURE(alignment);
@@ -127,7 +126,7 @@ TEST_CASE("aligned_alloc and memalign refuse what cannot be, with ENOMEM") {
         }
 }
 
-TEST_CASE("an alignment as large as there can be is refused") {
+TEST_CASE("the largest possible alignment is rejected") {
     for (const std::size_t alignment : {std::size_t{1} << 62, std::size_t{1} << 63}) {
         CAPTURE(alignment);
         CHECK(aligned_alloc(opaque(alignment), 1) == nullptr);
@@ -153,7 +152,7 @@ TEST_CASE("memalign rounds an alignment up to a power of two") {
     CHECK(error == EINVAL);
 }
 
-TEST_CASE("valloc and pvalloc give whole pages, aligned to them") {
+TEST_CASE("valloc is page-aligned, and pvalloc returns whole pages") {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     for (const std::size_t bytes : edge_sizes()) {
         CAPTURE(bytes);
@@ -175,7 +174,7 @@ TEST_CASE("valloc and pvalloc give whole pages, aligned to them") {
     }
 }
 
-TEST_CASE("valloc and pvalloc refuse what cannot be, rounded up or not, with ENOMEM") {
+TEST_CASE("valloc and pvalloc fail with ENOMEM for impossible sizes, rounded or not") {
     for (const std::size_t bytes : impossible_sizes()) {
         CAPTURE(bytes);
         const auto [p, error] = with_errno([&] { return valloc(opaque(bytes)); });

@@ -1,4 +1,4 @@
-// malloc_trim, mallinfo, mallinfo2, malloc_stats, malloc_info: memory that goes back, and what is told of it.
+// malloc_trim returns memory; mallinfo, mallinfo2, malloc_stats and malloc_info report it.
 #include <unistd.h>
 
 #include <array>
@@ -15,7 +15,7 @@ using namespace contract;
 
 namespace {
 
-// Takes `total` bytes in blocks of pooled sizes, touches them all and frees them.
+// Allocates `total` bytes in blocks of pooled sizes, writes to all of them and frees them.
 void take_and_free(std::size_t total) {
     std::vector<void*> blocks;
     blocks.reserve(total / 600);
@@ -29,7 +29,7 @@ void take_and_free(std::size_t total) {
     for (void* p : blocks) std::free(p);
 }
 
-// What the callable writes to stderr.
+// Returns what the callable writes to stderr.
 template <class Call>
 std::string stderr_of(Call call) {
     std::FILE* file = std::tmpfile();
@@ -48,7 +48,7 @@ std::string stderr_of(Call call) {
     return text;
 }
 
-// Whether every tag is closed, in the right order, within one root. Enough of XML to see that a writer is careful.
+// Whether every tag is closed, in the right order, within one root: enough of XML to check this writer.
 bool is_well_formed(const std::string& text) {
     std::vector<std::string> open;
     int roots = 0;
@@ -81,13 +81,13 @@ bool is_well_formed(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("malloc_trim gives back what other threads that sleep have idle") {
+TEST_CASE("malloc_trim returns idle memory of sleeping threads") {
     constexpr std::size_t each = 32 * mib;
     std::vector<std::unique_ptr<support::worker>> sleepers;
     for (int i = 0; i < 3; ++i) sleepers.push_back(std::make_unique<support::worker>());
     malloc_trim(0);
     const std::size_t before = support::resident_bytes();
-    std::vector<void*> held;  // keep the peak of all three at once: none reuses what another has freed
+    std::vector<void*> held;  // holds the peak of all three, so that none reuses what another has freed
     for (auto& sleeper : sleepers) sleeper->start([] { take_and_free(each); });
     for (auto& sleeper : sleepers) sleeper->wait();
 
@@ -98,13 +98,13 @@ TEST_CASE("malloc_trim gives back what other threads that sleep have idle") {
     CAPTURE(idle);
     CAPTURE(after);
     CHECK(error == untouched);
-    // By itself the malloc may have given much of it back before; what it kept, it gives now.
+    // The malloc may have returned much of it before; it returns the rest now.
     if (idle > before + 4 * mib) CHECK(did == 1);
     CHECK(after < before + 8 * mib);
     take_and_free(mib);
 }
 
-TEST_CASE("malloc_trim says no more than 0 or 1, with any pad") {
+TEST_CASE("malloc_trim returns 0 or 1 for any pad") {
     for (const std::size_t pad : {std::size_t{0}, std::size_t{1}, mib, size_max / 2}) {
         take_and_free(mib);
         const int did = malloc_trim(opaque(pad));
@@ -112,7 +112,7 @@ TEST_CASE("malloc_trim says no more than 0 or 1, with any pad") {
     }
 }
 
-TEST_CASE("mallinfo2 counts what the program holds and what is idle") {
+TEST_CASE("mallinfo2 counts bytes in use and idle bytes") {
     constexpr std::size_t count = 4000, bytes = 1000, large = 30 * mib;
     malloc_trim(0);
     const auto before = mallinfo2();
@@ -133,8 +133,8 @@ TEST_CASE("mallinfo2 counts what the program holds and what is idle") {
     CHECK(end.uordblks + end.hblkhd + large <= with_large.uordblks + with_large.hblkhd);
 }
 
-TEST_CASE("mallinfo2 sees idle blocks go when malloc_trim is called") {
-    if (!shim_promises()) return;  // glibc keeps the chunks and gives the pages
+TEST_CASE("mallinfo2 shows that malloc_trim returned idle blocks") {
+    if (!shim_promises()) return;  // glibc keeps the chunks and returns their pages
     support::worker sleeper;
     sleeper.run([] { take_and_free(16 * mib); });
     const std::size_t idle = mallinfo2().fordblks;
@@ -176,7 +176,7 @@ TEST_CASE("malloc_info writes well-formed XML") {
     CHECK(is_well_formed(written));
 }
 
-TEST_CASE("malloc_info knows no options") {
+TEST_CASE("malloc_info rejects options") {
     std::FILE* stream = std::tmpfile();
     REQUIRE(stream);
     CHECK(malloc_info(1, stream) != 0);

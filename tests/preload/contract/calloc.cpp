@@ -1,4 +1,4 @@
-// calloc and reallocarray: products, and memory that is zero.
+// calloc and reallocarray: products of sizes, and zeroed memory.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,7 +10,7 @@ using namespace contract;
 
 namespace {
 
-// How many pages of the block are in memory.
+// Returns how many pages of the block are resident.
 std::size_t resident_pages(void* p, std::size_t bytes) {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(p) + page - 1) / page * page;
@@ -22,7 +22,7 @@ std::size_t resident_pages(void* p, std::size_t bytes) {
     return count;
 }
 
-// Factors whose product does not fit, and whose product fits and cannot be met.
+// Factors whose product overflows, and factors whose product is impossible to allocate.
 struct product {
     std::size_t count, bytes;
 };
@@ -39,7 +39,7 @@ const product impossible_products[]{{size_max, 2},
 
 }  // namespace
 
-TEST_CASE("calloc gives zeroes of every size, aligned to 16, and leaves errno alone") {
+TEST_CASE("calloc returns zeroed memory aligned to 16 and leaves errno unchanged") {
     for (const std::size_t bytes : edge_sizes()) {
         CAPTURE(bytes);
         const auto [p, error] = with_errno([&] { return std::calloc(1, bytes); });
@@ -51,7 +51,7 @@ TEST_CASE("calloc gives zeroes of every size, aligned to 16, and leaves errno al
     }
 }
 
-TEST_CASE("calloc gives zeroes where blocks were used before") {
+TEST_CASE("calloc zeroes reused blocks") {
     constexpr std::size_t count = 12;
     for (const std::size_t bytes : edge_sizes()) {
         CAPTURE(bytes);
@@ -68,7 +68,7 @@ TEST_CASE("calloc gives zeroes where blocks were used before") {
     }
 }
 
-TEST_CASE("calloc gives zeroes where a block of another size was used before") {
+TEST_CASE("calloc zeroes memory reused from another size") {
     for (int round = 0; round < 3; ++round)
         for (const std::size_t bytes : {40 * kib, 200 * kib, 32 * kib, 2 * mib, 64 * mib, 500 * kib, 24 * kib}) {
             CAPTURE(bytes);
@@ -83,8 +83,8 @@ TEST_CASE("calloc gives zeroes where a block of another size was used before") {
         }
 }
 
-// mimalloc 2.0.9 clears what it gives.
-TEST_CASE("a large calloc brings no page into memory" * doctest::skip(shim_is("mimalloc"))) {
+// mimalloc 2.0.9 writes zeroes to the block.
+TEST_CASE("a large calloc touches no page" * doctest::skip(shim_is("mimalloc"))) {
     constexpr std::size_t bytes = 256 * mib;
     for (int round = 0; round < 3; ++round) {
         void* p = std::calloc(bytes / 32, 32);
@@ -95,7 +95,7 @@ TEST_CASE("a large calloc brings no page into memory" * doctest::skip(shim_is("m
     }
 }
 
-TEST_CASE("calloc of zero bytes gives a block") {
+TEST_CASE("calloc of zero bytes returns a block") {
     for (const product& is :
          {product{0, 0}, product{0, 16}, product{16, 0}, product{0, size_max}, product{size_max, 0}}) {
         void* p = std::calloc(opaque(is.count), opaque(is.bytes));
@@ -104,7 +104,7 @@ TEST_CASE("calloc of zero bytes gives a block") {
     }
 }
 
-TEST_CASE("calloc refuses products that overflow or cannot be met, with ENOMEM") {
+TEST_CASE("calloc fails with ENOMEM for overflowing or impossible products") {
     for (const product& is : impossible_products) {
         CAPTURE(is.count);
         CAPTURE(is.bytes);
@@ -114,7 +114,7 @@ TEST_CASE("calloc refuses products that overflow or cannot be met, with ENOMEM")
     }
 }
 
-TEST_CASE("reallocarray refuses products that overflow or cannot be met, with ENOMEM, and keeps the block") {
+TEST_CASE("reallocarray fails with ENOMEM for impossible products and keeps the block") {
     for (const std::size_t bytes : {100UL, 32'768UL, 100'000UL}) {
         void* held = std::malloc(bytes);
         fill(held, bytes, 5);
@@ -131,7 +131,7 @@ TEST_CASE("reallocarray refuses products that overflow or cannot be met, with EN
     }
 }
 
-TEST_CASE("reallocarray gives, grows and shrinks as realloc does") {
+TEST_CASE("reallocarray allocates, grows and shrinks as realloc does") {
     const auto first = with_errno([] { return reallocarray(nullptr, 10, 10); });
     CHECK(first.error == untouched);
     void* p = first.result;

@@ -1,8 +1,8 @@
-// What the contract tests share. They know nothing of Tidepool: the same program holds any malloc to its promises,
-// plain libc's above all, so that a test that is wrong is found there.
+// What the contract tests share. They know nothing of Tidepool: the same program tests any malloc, libc's above all, so
+// that a wrong test fails there.
 //
-// What only the shim promises is asked for by TIDEPOOL_TESTS_SHIM in the environment, which whoever starts the
-// program sets; it is never guessed.
+// Promises that only the shim makes are tested if TIDEPOOL_TESTS_SHIM is set in the environment by whoever starts the
+// program; the program never guesses.
 #pragma once
 
 #include <dlfcn.h>
@@ -23,13 +23,13 @@ inline bool shim_promises() {
     return asked && *asked;
 }
 
-// By what stands below it.
+// This depends on the backing allocator.
 inline bool shim_is(const char* flavour) {
     const char* asked = std::getenv("TIDEPOOL_TESTS_SHIM");
     return asked && std::strcmp(asked, flavour) == 0;
 }
 
-// Hides a value from the compiler, which knows malloc and would warn, fold and leave out.
+// Hides a value from the compiler, which knows malloc and would warn, fold constants or remove calls.
 template <class T>
 T opaque(T value) {
     asm volatile("" : "+r"(value) : : "memory");
@@ -40,7 +40,7 @@ inline constexpr std::size_t kib = 1024, mib = 1024 * 1024;
 inline constexpr std::size_t pooled_bytes_max = 32 * kib;
 inline constexpr std::size_t ptrdiff_max = PTRDIFF_MAX, size_max = SIZE_MAX;
 
-// The shim's size classes, written down a second time: every 16 bytes to 128, then eight to the doubling.
+// The shim's size classes, stated independently: steps of 16 bytes up to 128, then eight steps per doubling.
 inline std::vector<std::size_t> class_limits() {
     std::vector<std::size_t> limits;
     for (std::size_t bytes = 16; bytes <= 128; bytes += 16) limits.push_back(bytes);
@@ -49,7 +49,7 @@ inline std::vector<std::size_t> class_limits() {
     return limits;
 }
 
-// The sizes at which something changes, and some that are large.
+// Sizes at which the behaviour changes, and some large sizes.
 inline std::vector<std::size_t> edge_sizes() {
     std::vector<std::size_t> sizes{0, 1, 7, 8, 9};
     for (const std::size_t limit : class_limits()) sizes.insert(sizes.end(), {limit - 1, limit, limit + 1});
@@ -58,12 +58,12 @@ inline std::vector<std::size_t> edge_sizes() {
     return sizes;
 }
 
-// More than any malloc may give, or than there are addresses.
+// Sizes larger than any malloc may serve or than the address space.
 inline std::vector<std::size_t> impossible_sizes() {
     return {ptrdiff_max - 1, ptrdiff_max, ptrdiff_max + 1, size_max - 4096, size_max - 16, size_max - 1, size_max};
 }
 
-// A call with a known errno before it; `error` is what it left there.
+// Makes the call with a known errno; `error` is the errno after it.
 inline constexpr int untouched = 12345;
 template <class Result>
 struct outcome {
@@ -81,7 +81,7 @@ inline bool is_aligned(const void* p, std::size_t alignment) {
     return reinterpret_cast<std::uintptr_t>(p) % alignment == 0;
 }
 
-// A pattern that differs from block to block and from place to place.
+// A pattern that differs between blocks and between offsets.
 inline unsigned char pattern(std::size_t i, std::size_t seed) {
     return static_cast<unsigned char>(i * 7 + i / 251 + seed * 31 + 1);
 }
@@ -102,7 +102,7 @@ inline bool is_zero(const void* p, std::size_t bytes) {
     return true;
 }
 
-// A function that not every libc's header declares, or null.
+// A function that not every libc declares; null if it does not exist.
 template <class Function>
 Function* by_name(const char* name) {
     return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));

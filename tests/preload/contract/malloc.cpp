@@ -5,7 +5,7 @@
 
 using namespace contract;
 
-TEST_CASE("malloc gives memory of every size, aligned to 16, and leaves errno alone") {
+TEST_CASE("malloc serves every size aligned to 16 and leaves errno unchanged") {
     for (const std::size_t bytes : edge_sizes()) {
         CAPTURE(bytes);
         const auto [p, error] = with_errno([&] { return std::malloc(bytes); });
@@ -19,7 +19,7 @@ TEST_CASE("malloc gives memory of every size, aligned to 16, and leaves errno al
     }
 }
 
-TEST_CASE("blocks of zero bytes are blocks, each of its own") {
+TEST_CASE("blocks of zero bytes are distinct") {
     void* one = std::malloc(opaque<std::size_t>(0));
     void* other = std::malloc(opaque<std::size_t>(0));
     CHECK(one);
@@ -29,7 +29,7 @@ TEST_CASE("blocks of zero bytes are blocks, each of its own") {
     std::free(other);
 }
 
-TEST_CASE("all usable bytes of a block are its own") {
+TEST_CASE("all usable bytes of a block are writable and distinct") {
     constexpr std::size_t count = 20;
     for (const std::size_t bytes : edge_sizes()) {
         CAPTURE(bytes);
@@ -50,7 +50,7 @@ TEST_CASE("all usable bytes of a block are its own") {
     }
 }
 
-TEST_CASE("the usable size of a pooled block is its class's") {
+TEST_CASE("the usable size of a pooled block is the size of its class") {
     if (!shim_promises()) return;
     std::size_t below = 0;
     for (const std::size_t limit : class_limits()) {
@@ -64,13 +64,13 @@ TEST_CASE("the usable size of a pooled block is its class's") {
     }
 }
 
-TEST_CASE("null is nothing to free and has no size") {
+TEST_CASE("free ignores null, and null has no usable size") {
     CHECK(malloc_usable_size(nullptr) == 0);
     const auto freed = with_errno([] { return std::free(opaque<void*>(nullptr)), 0; });
     CHECK(freed.error == untouched);
 }
 
-TEST_CASE("malloc refuses what cannot be, with ENOMEM") {
+TEST_CASE("malloc fails with ENOMEM for impossible sizes") {
     for (const std::size_t bytes : impossible_sizes()) {
         CAPTURE(bytes);
         const auto [p, error] = with_errno([&] { return std::malloc(opaque(bytes)); });
@@ -79,8 +79,8 @@ TEST_CASE("malloc refuses what cannot be, with ENOMEM") {
     }
 }
 
-TEST_CASE("a block that is freed serves again") {
-    // Were it not so, this would need 60 GiB.
+TEST_CASE("a freed block is reused") {
+    // Without reuse this would need 60 GiB.
     for (int i = 0; i < 2000; ++i) {
         void* p = std::malloc(opaque<std::size_t>(30 * mib));
         REQUIRE(p);
@@ -95,15 +95,15 @@ TEST_CASE("a block that is freed serves again") {
     }
 }
 
-TEST_CASE("cfree is free") {
+TEST_CASE("cfree does the same as free") {
     auto* cfree_ = by_name<void(void*)>("cfree");
-    CHECK((cfree_ || !shim_promises()));  // glibc has dropped it
+    CHECK((cfree_ || !shim_promises()));  // newer glibc no longer has it
     if (!cfree_ || !shim_promises()) return;
     for (const std::size_t bytes : edge_sizes()) cfree_(std::malloc(bytes));
     cfree_(nullptr);
 }
 
-TEST_CASE("memory that the C library takes is the program's to free") {
+TEST_CASE("memory that the C library allocates can be freed") {
     char* copy = strdup(opaque("a string that is copied"));
     CHECK(std::strcmp(copy, "a string that is copied") == 0);
     std::free(copy);

@@ -1,4 +1,4 @@
-// operator new and delete in all their forms, and the C23 sized frees.
+// All forms of operator new and delete, and the sized frees of C23.
 #include <new>
 
 #include "contract.hpp"
@@ -7,7 +7,7 @@ using namespace contract;
 
 namespace {
 
-// Installs a new-handler for as long as it lives.
+// Installs a new-handler for its lifetime.
 class handler_for_now {
 public:
     explicit handler_for_now(std::new_handler handler) : before_(std::set_new_handler(handler)) {}
@@ -19,7 +19,7 @@ private:
     std::new_handler before_;
 };
 
-// Each form of new, by number, so that tests can go through all of them.
+// Each form of new, numbered, so that tests can loop over them.
 constexpr int forms = 8;
 bool is_nothrow(int form) { return form % 2 == 1; }
 bool is_aligned_form(int form) { return form >= 4; }
@@ -44,7 +44,7 @@ void* take(int form, std::size_t bytes, std::align_val_t alignment = std::align_
     }
 }
 
-// Each form of delete that fits the form of new: plain, sized, nothrow.
+// Each form of delete that matches the form of new: plain, sized, nothrow.
 constexpr int endings = 3;
 void give(int form, int ending, void* p, std::size_t bytes, std::align_val_t alignment = std::align_val_t{64}) {
     switch (form / 2 * 3 + ending) {
@@ -91,7 +91,7 @@ int handler_calls = 0;
 
 }  // namespace
 
-TEST_CASE("every form of new gives memory of every size, and every form of delete takes it") {
+TEST_CASE("every form of new serves every size, and every form of delete frees it") {
     for (int form = 0; form < forms; ++form)
         for (int ending = 0; ending < endings; ++ending)
             for (const std::size_t bytes : edge_sizes()) {
@@ -109,7 +109,7 @@ TEST_CASE("every form of new gives memory of every size, and every form of delet
             }
 }
 
-TEST_CASE("the aligned forms of new honour every power of two, and sized delete takes the blocks back") {
+TEST_CASE("aligned new honours every power of two, and sized delete frees the blocks") {
     for (std::size_t alignment = 1; alignment <= mib; alignment *= 2)
         for (int form = 4; form < forms; ++form)
             for (const std::size_t bytes :
@@ -131,15 +131,15 @@ TEST_CASE("every form of delete ignores null") {
         for (int ending = 0; ending < endings; ++ending) give(form, ending, nullptr, 100);
 }
 
-TEST_CASE("blocks of new may be freed, and blocks of malloc deleted") {
-    // As programs that mix libraries do, however wrong.
+TEST_CASE("free accepts blocks of new, and delete accepts blocks of malloc") {
+    // Programs that mix libraries do this, although it is wrong.
     for (const std::size_t bytes : edge_sizes()) {
         std::free(opaque(::operator new(bytes)));
         ::operator delete(opaque(std::malloc(bytes)));
     }
 }
 
-// Throws, or is null where nothing may be thrown.
+// Checks that the form throws, or returns null if it is nothrow.
 void cannot_take(int form, std::size_t bytes) {
     bool thrown = false;
     try {
@@ -150,7 +150,7 @@ void cannot_take(int form, std::size_t bytes) {
     CHECK(thrown != is_nothrow(form));
 }
 
-TEST_CASE("impossible sizes throw bad_alloc, or are null where nothing may be thrown") {
+TEST_CASE("impossible sizes throw bad_alloc, or return null from nothrow new") {
     for (int form = 0; form < forms; ++form)
         for (const std::size_t bytes : impossible_sizes()) {
             // libstdc++ 12 rounds such sizes up to a multiple of the alignment, which is zero.
@@ -161,7 +161,7 @@ TEST_CASE("impossible sizes throw bad_alloc, or are null where nothing may be th
         }
 }
 
-TEST_CASE("the new-handler is called until it throws, or takes itself away") {
+TEST_CASE("the new-handler is called until it throws or uninstalls itself") {
     struct {
         std::new_handler handler;
         int calls;
@@ -196,7 +196,7 @@ TEST_CASE("the new-handler's own exception reaches the caller") {
     }
 }
 
-TEST_CASE("malloc knows no new-handler") {
+TEST_CASE("malloc does not call the new-handler") {
     const handler_for_now now([] {
         ++handler_calls;
         throw std::bad_alloc();
@@ -206,7 +206,7 @@ TEST_CASE("malloc knows no new-handler") {
     CHECK(handler_calls == 0);
 }
 
-TEST_CASE("objects are made and ended by new and delete expressions") {
+TEST_CASE("new and delete expressions construct and destroy objects") {
     struct alignas(256) wide {
         char bytes[300] = {};
     };
@@ -225,7 +225,7 @@ TEST_CASE("objects are made and ended by new and delete expressions") {
     CHECK_THROWS_AS(new double[too_many], std::bad_alloc);
 }
 
-TEST_CASE("free_sized takes every block of malloc, calloc and realloc, and leaves errno alone") {
+TEST_CASE("free_sized accepts blocks of malloc, calloc and realloc, and keeps errno") {
     auto* free_sized_ = by_name<void(void*, std::size_t)>("free_sized");
     CHECK((free_sized_ || !shim_promises()));
     if (!free_sized_) return;
@@ -239,7 +239,7 @@ TEST_CASE("free_sized takes every block of malloc, calloc and realloc, and leave
     free_sized_(nullptr, 100);
 }
 
-TEST_CASE("free_aligned_sized takes every block of aligned_alloc, and leaves errno alone") {
+TEST_CASE("free_aligned_sized accepts blocks of aligned_alloc and keeps errno") {
     auto* free_aligned_sized_ = by_name<void(void*, std::size_t, std::size_t)>("free_aligned_sized");
     CHECK((free_aligned_sized_ || !shim_promises()));
     if (!free_aligned_sized_) return;

@@ -7,7 +7,7 @@
 
 using namespace contract;
 
-TEST_CASE("realloc of null is malloc") {
+TEST_CASE("realloc of null allocates like malloc") {
     for (const std::size_t bytes : edge_sizes()) {
         CAPTURE(bytes);
         const auto [p, error] = with_errno([&] { return std::realloc(nullptr, bytes); });
@@ -19,7 +19,7 @@ TEST_CASE("realloc of null is malloc") {
     }
 }
 
-TEST_CASE("realloc to zero bytes frees, returns null and leaves errno alone") {
+TEST_CASE("realloc to zero bytes frees, returns null and leaves errno unchanged") {
     for (const std::size_t bytes : edge_sizes()) {
         CAPTURE(bytes);
         void* p = std::malloc(bytes);
@@ -27,7 +27,7 @@ TEST_CASE("realloc to zero bytes frees, returns null and leaves errno alone") {
         CHECK(q == nullptr);
         CHECK(error == untouched);
     }
-    // Were the blocks not freed, this would need 60 GiB.
+    // If the blocks were not freed, this would need 60 GiB.
     for (int i = 0; i < 2000; ++i) {
         void* p = std::malloc(opaque(30 * mib));
         REQUIRE(p);
@@ -35,7 +35,7 @@ TEST_CASE("realloc to zero bytes frees, returns null and leaves errno alone") {
     }
 }
 
-TEST_CASE("realloc keeps what is in the block, between any two sizes") {
+TEST_CASE("realloc keeps the contents between any two sizes") {
     const auto sizes = edge_sizes();
     support::rng random = support::make_rng();
     for (int i = 0; i < 4000; ++i) {
@@ -56,7 +56,7 @@ TEST_CASE("realloc keeps what is in the block, between any two sizes") {
     }
 }
 
-TEST_CASE("realloc keeps what is in a block that grows byte by byte, and shrinks so") {
+TEST_CASE("realloc keeps the contents while a block grows and shrinks byte by byte") {
     std::size_t most = 3000;
     void* p = nullptr;
     for (std::size_t bytes = 1; bytes <= most; ++bytes) {
@@ -73,7 +73,7 @@ TEST_CASE("realloc keeps what is in a block that grows byte by byte, and shrinks
     std::free(p);
 }
 
-TEST_CASE("realloc of large blocks keeps what is in them") {
+TEST_CASE("realloc keeps the contents of large blocks") {
     void* p = std::malloc(mib);
     fill(p, mib, 4);
     for (const std::size_t bytes : {2 * mib, 100 * mib, 400 * mib, 50 * mib, 3 * mib, 33 * kib, 32 * kib, 70 * mib}) {
@@ -85,7 +85,7 @@ TEST_CASE("realloc of large blocks keeps what is in them") {
     std::free(p);
 }
 
-TEST_CASE("realloc keeps what is in an aligned block") {
+TEST_CASE("realloc keeps the contents of an aligned block") {
     for (std::size_t alignment = 16; alignment <= mib; alignment *= 2)
         for (const std::size_t from : {std::size_t{1}, std::size_t{100}, 5 * kib, 100 * kib})
             for (const std::size_t to : {std::size_t{8}, std::size_t{200}, 6 * kib, 32 * kib, 300 * kib}) {
@@ -102,7 +102,7 @@ TEST_CASE("realloc keeps what is in an aligned block") {
             }
 }
 
-TEST_CASE("realloc refuses what cannot be, with ENOMEM, and keeps the block") {
+TEST_CASE("realloc fails with ENOMEM for impossible sizes and keeps the block") {
     for (const std::size_t held : {std::size_t{1}, std::size_t{100}, 32 * kib, 100 * kib, 3 * mib})
         for (const std::size_t bytes : impossible_sizes()) {
             CAPTURE(held);
@@ -117,7 +117,7 @@ TEST_CASE("realloc refuses what cannot be, with ENOMEM, and keeps the block") {
         }
 }
 
-TEST_CASE("realloc within a size class stays in place, growing and shrinking") {
+TEST_CASE("realloc within a size class does not move the block") {
     if (!shim_promises()) return;
     std::size_t below = 0;
     for (const std::size_t limit : class_limits()) {

@@ -1,4 +1,4 @@
-// A limited address space: requests fail cleanly, with ENOMEM, and are met again once memory has been freed, be it by a
+// In a limited address space, requests fail with ENOMEM and succeed again once memory has been freed, be it by a
 // new-handler or as blocks of another size.
 #include <malloc.h>
 #include <sys/resource.h>
@@ -30,8 +30,8 @@ struct node {
     node* next;
 };
 
-// Takes blocks until none is to be had, which must be said by ENOMEM. Returns how many bytes that were; `first` leads
-// to the blocks. Only the beginning of each is touched.
+// Allocates blocks until malloc fails, which must set ENOMEM. Returns the number of bytes; `first` is the head of the
+// list of blocks. Writes only to the beginning of each.
 std::size_t take_all(std::size_t bytes, node*& first) {
     std::size_t taken = 0;
     for (first = nullptr;; taken += bytes) {
@@ -65,7 +65,7 @@ void give_reserve() {
 }  // namespace
 
 int main() {
-    support::worker sleeper;  // has its stack and whatever a malloc gives a thread before the limit
+    support::worker sleeper;  // gets its stack and malloc's per-thread state before the limit is set
     sleeper.run([] { std::free(take(1000)); });
     const rlim_t limit = virtual_bytes() + room;
     const rlimit both{limit, limit};
@@ -83,7 +83,7 @@ int main() {
             free_all(first);
         }
 
-    // Thirty-two MiB in one piece after all has gone in small pieces, a third of them through a thread that sleeps.
+    // Allocates 32 MiB at once after all memory was used up in small blocks, a third of them by a sleeping thread.
     node* first;
     take_all(200, first);
     node* third = first;
@@ -96,7 +96,7 @@ int main() {
     require(large, "small blocks that were freed serve a large request");
     std::free(large);
 
-    // A new-handler that frees is asked, and new goes on; when it has nothing left, new throws.
+    // new calls a handler that frees memory and succeeds; when the handler has nothing left, new throws.
     std::set_new_handler(give_reserve);
     reserve = std::malloc(64 * mib);
     require(reserve, "there is a reserve");

@@ -1,5 +1,5 @@
-// Memory is taken and freed before main, in atexit handlers, in static destructors and in a thread that goes on while
-// the process ends.
+// Allocates and frees before main, in atexit handlers, in static destructors and in a thread that runs on while the
+// process ends.
 #include <atomic>
 #include <map>
 #include <string>
@@ -11,7 +11,7 @@ namespace {
 
 using namespace programs;
 
-int steps_done = 0;  // of those that run when the process ends
+int steps_done = 0;  // steps that run when the process ends
 
 void work() {
     std::map<int, std::string> lines;
@@ -38,7 +38,7 @@ std::atomic<bool> working{false};
 [[gnu::destructor]] void late() {
     work();
     require(steps_done == 3, "all that runs at the end has run");
-    std::_Exit(0);  // main has returned 1: only who gets here passes
+    std::_Exit(0);  // main returned 1, so the program passes only if it gets here
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ int main() {
         ++steps_done;
     });
     from_main = take(500);
-    // Goes on until the process is no more.
+    // Runs until the process ends.
     std::thread([] {
         for (;;) {
             work();

@@ -1,10 +1,10 @@
-// Memory of a thread that sleeps goes back after two ticks. Run it with a short TIDEPOOL_DECAY_MS.
+// Memory of a sleeping thread is returned after two ticks. To be run with a short TIDEPOOL_DECAY_MS.
 //
-//   decay busy    another thread goes on taking and freeing, which drives the ticks
-//   decay idle    nobody does anything: for TIDEPOOL_BACKGROUND=1
+//   decay busy    another thread allocates and frees, which drives the ticks
+//   decay idle    no thread allocates: for TIDEPOOL_BACKGROUND=1
 //   decay child   the same in a forked child
 //
-// It waits for as long as it takes: only a watchdog ends it.
+// It waits without a limit: only a watchdog ends it.
 #include <sys/wait.h>
 #include <time.h>
 
@@ -27,7 +27,7 @@ void take_and_free() {
     for (void* p : blocks) std::free(p);
 }
 
-// Takes and frees in a thread that sleeps from then on; whatever is kept must go back.
+// Allocates and frees in a thread that then sleeps; its idle memory must be returned.
 void check(bool busy) {
     support::worker sleeper;
     sleeper.run([] { std::free(take(100)); });

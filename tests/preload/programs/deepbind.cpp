@@ -1,5 +1,5 @@
-// A library opened with RTLD_DEEPBIND reaches libc's own malloc, past anything preloaded. Memory that it hands over is
-// grown, asked its size and freed here, by the preloaded malloc; memory from here is used there and given back.
+// A library opened with RTLD_DEEPBIND reaches libc's own malloc and bypasses anything preloaded. Its memory is resized,
+// measured and freed here, by the preloaded malloc; memory from here is used there and handed back.
 #include <dlfcn.h>
 #include <malloc.h>
 
@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
                     std::free(p);
             }
 
-    // libc's own functions, called there with memory from there, ask the preloaded malloc to let it grow.
+    // Functions of libc, called there with memory from there, call the preloaded malloc to grow it.
     auto* library_read_line = named<char*(const char*)>(library, "library_read_line");
     char text[3001];
     std::memset(text, 'x', 3000);
@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
     require(line && std::strcmp(line, text) == 0, "a line has been read");
     std::free(line);
 
-    // The reverse.
+    // The reverse direction.
     auto* library_use = named<void(void*, std::size_t, void (*)(void*))>(library, "library_use");
     for (std::size_t bytes = 1; bytes < 100'000; bytes = bytes * 3 / 2 + 1) library_use(take(bytes), bytes, std::free);
     dlclose(library);

@@ -8,7 +8,7 @@
 void* library_take(size_t bytes, size_t alignment, char with) {
     void* p = alignment <= 16 ? malloc(bytes) : memalign(alignment, bytes);
     if (p) memset(p, with, bytes);
-    void* other = malloc(64);  // and some that stays here
+    void* other = malloc(64);  // this block stays in the library
     free(realloc(other, 100));
     return p;
 }

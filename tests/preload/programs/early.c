@@ -1,5 +1,5 @@
-// Frees what a preloaded library (early_library.c) took in its constructor, maybe before the preloaded malloc had its
-// own.
+// Frees what a preloaded library (early_library.c) allocated in its constructor, possibly before the constructor of the
+// preloaded malloc ran.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 int main(void) {
     void** blocks = dlsym(RTLD_DEFAULT, "early_blocks");
     if (!blocks) {
-        fputs("not so: the library is preloaded\n", stderr);
+        fputs("check failed: the library is preloaded\n", stderr);
         return 1;
     }
     for (; *blocks; ++blocks) {
@@ -16,5 +16,5 @@ int main(void) {
         free(*blocks);
         *blocks = malloc(200);
     }
-    return 0;  // and the library's destructor frees the rest
+    return 0;  // the library's destructor frees the rest
 }

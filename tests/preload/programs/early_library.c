@@ -1,4 +1,4 @@
-// Calls malloc from its constructor, in a thread, too, and frees in its destructor.
+// Calls malloc in its constructor, also from a thread, and frees in its destructor.
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-// What a thread had idle when it exited serves the threads after it, and what it had in use is theirs to free.
+// Idle memory of an exited thread serves later threads, and they may free the blocks that it had in use.
 #include <thread>
 #include <vector>
 
@@ -22,7 +22,7 @@ int main() {
     std::vector<void*> inherited;
     for (int round = 0; round < 40; ++round) {
         std::thread([&] {
-            for (void* p : inherited) std::free(p);  // a dead thread's
+            for (void* p : inherited) std::free(p);  // allocated by a thread that has exited
             for (void* p : take_all(each)) std::free(p);
             inherited = take_all(each / 4);
         }).join();

@@ -1,5 +1,5 @@
-// Eight threads take and free while the main thread forks, again and again. Each child, and its child in turn, takes
-// and frees at once, frees blocks that it has inherited, trims, and starts threads of its own.
+// Eight threads allocate and free while the main thread forks repeatedly. Each child, and its child in turn, allocates
+// and frees at once, frees inherited blocks, trims, and starts threads of its own.
 #include <malloc.h>
 #include <sys/wait.h>
 
@@ -18,7 +18,7 @@ namespace {
 using namespace programs;
 
 std::atomic<bool> done{false};
-std::array<std::atomic<void*>, 256> shared{};  // blocks that go from thread to thread
+std::array<std::atomic<void*>, 256> shared{};  // blocks that pass between threads
 
 void churn(std::size_t me) {
     std::mt19937 random(static_cast<std::uint32_t>(me));
@@ -34,7 +34,7 @@ void churn(std::size_t me) {
     for (void* p : own) std::free(p);
 }
 
-// Whether blocks are nobody else's: each gets a number and has it still when all are taken.
+// Whether blocks are distinct: each gets a number and still has it after all were allocated.
 void take_count_and_free() {
     constexpr std::size_t count = 1500;
     static std::array<std::size_t*, count> blocks;

@@ -1,5 +1,5 @@
-// Is linked to the shim, by its target tidepool::malloc, instead of having it preloaded. Says "secure" where it runs
-// with more rights than its caller.
+// A program that is linked to the shim by the target tidepool::malloc instead of having it preloaded. It prints
+// "secure" if it runs with more rights than its caller.
 #include <dlfcn.h>
 #include <sys/auxv.h>
 

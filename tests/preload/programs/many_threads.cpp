@@ -1,4 +1,4 @@
-// A hundred thousand threads come and go, eight at a time; memory stays flat.
+// A hundred thousand threads start and exit, eight at a time, and memory stays flat.
 #include <pthread.h>
 
 #include <array>
@@ -12,7 +12,7 @@ namespace {
 
 using namespace programs;
 
-std::atomic<void*> passed_on{nullptr};  // from thread to thread
+std::atomic<void*> passed_on{nullptr};  // a block that passes between threads
 
 extern "C" void* live(void* argument) {
     const auto number = reinterpret_cast<std::uintptr_t>(argument);
@@ -26,7 +26,7 @@ extern "C" void* live(void* argument) {
 }  // namespace
 
 int main() {
-    pthread_attr_t small;  // with small stacks, which libc keeps and uses again: three times as fast
+    pthread_attr_t small;  // small stacks, which libc reuses: three times as fast
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, 128 * 1024);
     const std::size_t flights = support::scaled(100'000) / 8;

@@ -1,4 +1,4 @@
-// A thread that only takes and a thread that only frees: neither piles up, however long it lasts.
+// One thread only allocates and another only frees: neither accumulates memory, however long they run.
 #include <array>
 #include <atomic>
 #include <thread>
@@ -11,7 +11,7 @@ namespace {
 using namespace programs;
 
 constexpr std::size_t places = 4096;
-std::array<std::atomic<void*>, places> ring{};  // null: to be filled; a release store hands the block over
+std::array<std::atomic<void*>, places> ring{};  // null: free for the next block; a release store hands a block over
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// A C program: nothing of C++ is loaded, and memory is to be had from all its threads.
+// A C program: nothing of C++ is loaded, and all its threads can allocate.
 #define _GNU_SOURCE
 #include <link.h>
 #include <pthread.h>
@@ -17,7 +17,7 @@ static int by_length(const void* one, const void* other) {
     return (a > b) - (a < b);
 }
 
-static int done;  // its address says that all went well
+static int done;  // its address means success
 
 static void* work(void* unused) {
     enum { count = 3000 };
@@ -34,7 +34,7 @@ static void* work(void* unused) {
 
 int main(void) {
     if (dl_iterate_phdr(is_cxx, NULL)) {
-        fputs("not so: nothing of C++ is loaded\n", stderr);
+        fputs("check failed: nothing of C++ is loaded\n", stderr);
         return 1;
     }
     pthread_t threads[4];
@@ -46,6 +46,6 @@ int main(void) {
         pthread_join(threads[i], &end);
         well &= end == &done;
     }
-    if (!well) fputs("not so: there is memory in every thread\n", stderr);
+    if (!well) fputs("check failed: there is memory in every thread\n", stderr);
     return !well;
 }

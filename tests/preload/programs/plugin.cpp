@@ -10,14 +10,14 @@
 
 namespace {
 
-// Lives for as long as the plugin is open.
+// Exists while the plugin is open.
 std::map<int, std::string> table = [] {
     std::map<int, std::string> made;
     for (int i = 0; i < 300; ++i) made[i] = std::string(static_cast<std::size_t>(i) * 3, 't');
     return made;
 }();
 
-// The compiler knows that this cannot be met.
+// Volatile, since the compiler knows that this size is impossible.
 std::size_t impossible() {
     std::size_t bytes = PTRDIFF_MAX;
     asm volatile("" : "+r"(bytes));
@@ -46,7 +46,7 @@ bool hears_its_handler() {
 
 }  // namespace
 
-// 0, or the number of the step that has failed.
+// Returns 0 or the number of the step that failed.
 extern "C" int plugin_run() {
     std::vector<std::string> lines;
     for (std::size_t i = 0; i < 1000; ++i) lines.emplace_back(i, 'l');

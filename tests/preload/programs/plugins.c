@@ -1,5 +1,5 @@
-// A C program that opens and closes plugins written in C++: the C++ library comes and goes with them and is never in
-// the global scope, and memory outlives the plugin that took it.
+// A C program that opens and closes plugins written in C++. The C++ library is loaded and unloaded with them, is never
+// in the global scope, and memory outlives the plugin that allocated it.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
             return 1;
         }
         give(malloc(100));
-        give(left[round % left_max]);  // taken by a plugin that has been closed since
+        give(left[round % left_max]);  // allocated by a plugin that has since been closed
         left[round % left_max] = take(300);
         memset(left[round % left_max], round, 300);
         void* ours = take(50);

@@ -1,5 +1,5 @@
-// What the programs share. Each lives alone and passes by exiting with 0; none is linked to Tidepool, so that it runs
-// with any malloc.
+// What the programs share. Each is a test of its own that passes by exiting with 0. None is linked to Tidepool, so each
+// runs with any malloc.
 #pragma once
 
 #include <fcntl.h>
@@ -11,27 +11,27 @@
 
 namespace programs {
 
-// Ends the program at once, and not with 0, where something is not as it should be.
+// Ends the program at once with a non-zero status if the condition does not hold.
 inline void require(bool holds, const char* what) noexcept {
     if (holds) return;
-    std::fprintf(stderr, "not so: %s\n", what);
+    std::fprintf(stderr, "check failed: %s\n", what);
     std::_Exit(1);
 }
 
-// The same for what may not exceed a limit.
+// The same for a value that may not exceed a limit.
 inline void require_at_most(std::size_t value, std::size_t limit, const char* what) noexcept {
     if (value <= limit) return;
-    std::fprintf(stderr, "not so: %s: %zu is more than %zu\n", what, value, limit);
+    std::fprintf(stderr, "check failed: %s: %zu is more than %zu\n", what, value, limit);
     std::_Exit(1);
 }
 
-// What only the shim promises is asked for by whoever starts the program, never guessed.
+// Whether to test what only the shim promises; whoever starts the program says so, it is never guessed.
 inline bool shim_promises() noexcept {
     const char* asked = std::getenv("TIDEPOOL_TESTS_SHIM");
     return asked && *asked;
 }
 
-// Bytes of the process that are in memory now. Allocates nothing: asking leaves an idle process idle.
+// Resident bytes of the process. Allocates nothing, so that an idle process stays idle.
 inline std::size_t resident_bytes() noexcept {
     char text[128] = {};
     const int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
@@ -42,14 +42,14 @@ inline std::size_t resident_bytes() noexcept {
     return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
-// Sizes of pooled blocks, small ones more often; a block's size follows from its number.
+// The size of the n-th block: a pooled size, small ones more often.
 inline std::size_t mixed_size(std::size_t number) noexcept {
     constexpr std::size_t sizes[]{16,  24,  32,  48,  64,  72,   100,  128,  150,
                                   200, 256, 333, 512, 700, 1024, 2000, 4096, 9000};
     return sizes[number % (sizeof sizes / sizeof *sizes)];
 }
 
-// Takes a block and writes to all of it.
+// Allocates a block and writes to all of it.
 inline void* take(std::size_t bytes) noexcept {
     auto* p = static_cast<char*>(std::malloc(bytes));
     require(p, "there is memory");

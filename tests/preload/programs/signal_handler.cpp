@@ -1,9 +1,9 @@
-// A signal handler takes and frees memory while the main thread sits in malloc's slow path: in as many size classes as
-// there are, in steals, in ticks (run it with TIDEPOOL_DECAY_MS=1) and in malloc_trim. The C standard gives no such
-// promise and glibc deadlocks; the shim does.
+// A signal handler allocates and frees while the main thread is in malloc's slow path: in all size classes, in steals,
+// in ticks (run it with TIDEPOOL_DECAY_MS=1) and in malloc_trim. The C standard does not promise that this works, and
+// glibc deadlocks; the shim promises it.
 //
 //   signal_handler           a handler is never interrupted by another
-//   signal_handler nested    it may be, while it takes memory itself
+//   signal_handler nested    a handler may be interrupted while it allocates
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,8 +23,8 @@ namespace {
 
 using namespace programs;
 
-std::atomic<std::size_t> handled{0};          // by the sender's signal; it waits for each
-std::array<std::atomic<void*>, 64> places{};  // blocks that handlers leave to whoever comes by
+std::atomic<std::size_t> handled{0};          // handlers run by the sender's signal; it waits for each
+std::array<std::atomic<void*>, 64> places{};  // blocks that handlers leave for any thread to free
 std::atomic<bool> done{false};
 
 void take_and_free(std::size_t from) {
@@ -79,13 +79,13 @@ int main(int argc, char** argv) {
     if (!nested) sigfillset(&action.sa_mask);
     require(sigaction(SIGUSR1, &action, nullptr) == 0 && sigaction(SIGUSR2, &action, nullptr) == 0, "handlers are set");
 
-    // The timer's signals are the main thread's alone.
+    // Only the main thread receives the timer's signals.
     sigset_t timer_signal;
     sigemptyset(&timer_signal);
     sigaddset(&timer_signal, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &timer_signal, nullptr);
     const pthread_t main_thread = pthread_self();
-    // Each signal is waited for, which takes long where others keep the processors busy: then fewer must do.
+    // Each signal is waited for, which takes long on a busy machine: then fewer signals must be enough.
     std::thread sender([=] {
         const auto begin = std::chrono::steady_clock::now();
         for (std::size_t i = 0; i < signals && std::chrono::steady_clock::now() - begin < std::chrono::seconds(8);
@@ -95,7 +95,7 @@ int main(int argc, char** argv) {
         }
         done.store(true);
     });
-    // Somebody to steal from, and who steals.
+    // A thread to steal from, and one that steals.
     std::thread neighbour([] {
         for (std::size_t i = 0; !done.load(std::memory_order_relaxed); ++i) {
             take_and_free(i);

@@ -1,6 +1,5 @@
-// Threads whose last moments take and free memory: in destructors of thread_local objects, and in destructors of
-// pthread keys that run after the malloc's own, round after round. What a thread had is usable afterwards: memory stays
-// flat.
+// Threads allocate and free while they exit: in destructors of thread_local objects, and in destructors of pthread keys
+// that run after the malloc's own, in every round. The memory of an exited thread is reused, so memory stays flat.
 #include <pthread.h>
 
 #include <atomic>
@@ -16,9 +15,9 @@ namespace {
 
 using namespace programs;
 
-pthread_key_t key;                         // made in main, hence after any the malloc has made when it was loaded
-std::atomic<std::size_t> last_moments{0};  // relaxed: a sum, read when all is still
-std::atomic<void*> left_behind{nullptr};   // taken in a thread's last moment, freed by another thread
+pthread_key_t key;                         // made in main, hence after any key that the malloc made when it was loaded
+std::atomic<std::size_t> last_moments{0};  // relaxed: a sum, read after all threads have been joined
+std::atomic<void*> left_behind{nullptr};   // allocated while a thread exits, freed by another thread
 
 void take_and_free() {
     void* blocks[40];

@@ -1,4 +1,4 @@
-// A program whose sized delete tells wrong sizes, as there are such. It says "done" when it comes to its end.
+// A program that calls sized delete with wrong sizes, as some programs do. It prints "done" at its end.
 #include <malloc.h>
 
 #include <new>
@@ -10,7 +10,7 @@ int main() {
     std::vector<void*> blocks(4000);
     for (void*& p : blocks) p = ::operator new(64);
     for (void* p : blocks) ::operator delete(p, 4000);
-    malloc_trim(0);  // all goes down, if it has not yet
+    malloc_trim(0);  // returns all idle memory that was not returned before
     for (void*& p : blocks) p = ::operator new(4000);
     for (void* p : blocks) ::operator delete(p, 4000);
     std::puts("done");
