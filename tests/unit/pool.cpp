@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "base/asymmetric_fence.hpp"
+#include "base/pinned.hpp"
 #include "base/thread_slots.hpp"
 #include "calm.hpp"
 #include "counting_upstream.hpp"
+#include "died.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 #include "worker.hpp"
@@ -122,6 +124,65 @@ TEST_CASE("a signal handler that interrupts a pinned owner bypasses the local") 
     k.leave_stock(some_class, 100);
     CHECK(detail::snapshot(*k.pool).bypasses == bypassed + 2);
 }
+
+TEST_CASE("the equations of a pool hold whenever no thread is inside") {
+    for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
+        support::counting_upstream books;
+        tidepool::pool_options options = ticks_by_hand(source);
+        const detail::pool_ptr pool = detail::make_pool(options, books);
+        const std::uint32_t index = detail::pool_index(*pool);
+        const auto check = [&] { pool->check(detail::pool::others::still); };
+        check();
+        std::vector<void*> kept(100);
+        for (void*& each : kept) each = detail::allocate(*pool, index, some_class);
+        check();
+        for (int round = 0; round < 4; ++round) {
+            support::on_threads(3, [&](std::size_t) {
+                std::vector<void*> taken(support::scaled(3000));
+                for (void*& each : taken) each = detail::allocate(*pool, index, another_class);
+                for (void* each : taken) detail::deallocate(*pool, index, each, another_class);
+            });
+            check();
+            detail::tick(*pool);
+            check();
+        }
+        for (void* each : kept) detail::deallocate(*pool, index, each, some_class);
+        check();
+        static_cast<void>(detail::trim(*pool, 0));
+        check();
+        detail::release(*pool);
+        check();
+    }
+}
+
+TEST_CASE("check() finds blocks in magazines that the source never gave") {
+    support::calm no_dice;
+    kit k;
+    k.leave_stock(some_class, 10);
+    const support::death end = support::died([&] {
+        detail::note_destroyed(*k.pool, nullptr);  // counts a block of the first class as returned
+        void* block = k.take(0);
+        k.give(0, block);
+        while (detail::snapshot(*k.pool).blocks_cached > 0) {
+            detail::note_destroyed(*k.pool, nullptr);
+            k.pool->check(detail::pool::others::still);
+        }
+    });
+    CHECK(end.violent());
+    if constexpr (!detail::hardened) CHECK(end.said("blocks are out"));
+}
+
+#if defined(TIDEPOOL_HARDENED) || defined(TIDEPOOL_CHAOS)
+TEST_CASE("a call to the source by a thread that holds a pin fails an assertion") {
+    kit k;
+    const support::death end = support::died([&] {
+        detail::pinned::enter();
+        k.leave_stock(some_class, 1);
+    });
+    CHECK(end.violent());
+    CHECK(end.said("pinned"));
+}
+#endif
 
 TEST_CASE("trim and snapshot skip owners that are inside and reach the others") {
     support::calm no_dice;
