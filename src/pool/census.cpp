@@ -153,7 +153,8 @@ void pool::check(others others_do) noexcept {
     for (std::uint32_t c = 0; c < class_count; ++c) {
         const std::uint64_t out = supply_.given(c) - supply_.returned(c),
                             with_program = supply_.watched.with_program(c);
-        if (out < cached.blocks[c] || (hardened && supply_.watched.complete() && out != with_program + cached.blocks[c]))
+        if (out < cached.blocks[c] ||
+            (hardened && supply_.watched.complete() && out != with_program + cached.blocks[c]))
             fatal("size class %u: %llu blocks are out, %llu with the program and %llu in magazines", c,
                   static_cast<unsigned long long>(out), static_cast<unsigned long long>(with_program),
                   static_cast<unsigned long long>(cached.blocks[c]));
