@@ -83,7 +83,7 @@ void check_gone(const std::vector<departure>& ways, std::initializer_list<std::s
 TEST_CASE("a double free is caught wherever the pool keeps the block" * doctest::skip(not_watched)) {
     const support::calm quiet;  // the chaos build would drop blocks, which then have left the pool
     check_gone({{"in the thread's own magazine", [](pool_resource& pool, void* block) { pool.deallocate(block, 64); }},
-                {"deeper in the thread's own part",
+                {"deeper in the thread's own local",
                  [](pool_resource& pool, void* block) {
                      pool.deallocate(block, 64);
                      churn(pool);
@@ -93,7 +93,7 @@ TEST_CASE("a double free is caught wherever the pool keeps the block" * doctest:
                      pool.deallocate(block, 64);
                      pool.tick();
                  }},
-                {"in another thread's part",
+                {"in another thread's local",
                  [](pool_resource& pool, void* block) { support::worker().run([&] { pool.deallocate(block, 64); }); }}},
                {"double free"});
 }

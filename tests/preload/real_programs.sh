@@ -198,7 +198,7 @@ c_compiler_compiles() { # the C compiler makes the same objects and a working pr
 cxx_compiler_compiles() { # the C++ compiler makes the same objects of this project
     body() {
         local source
-        for source in src/spans.cpp src/stats.cpp adapters/preload/run.cpp; do
+        for source in src/source/spans.cpp src/faces/stats.cpp adapters/preload/run.cpp; do
             "$CXX" -std=c++20 -O2 -g -I "$SOURCE/include" -I "$SOURCE/src" -DTIDEPOOL_VERSION='""' \
                 -DTIDEPOOL_LIBRARY_FOLDER='""' -DTIDEPOOL_LIBRARY_FROM_HERE='""' -c "$SOURCE/$source"
         done

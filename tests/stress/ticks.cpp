@@ -189,7 +189,7 @@ TEST_CASE("a busy thread loses the stock that it does not use") {
                 while (!over) pool.deallocate(pool.allocate(64, 8), 64, 8);
             });
             while (!stocked) std::this_thread::yield();
-            // Two are enough, unless the system takes the processor from the thread just while it is inside its part:
+            // Two are enough, unless the system takes the processor from the thread just while it is inside its local:
             // it is passed over then. That happens twice in a row about never; ten allow for a loaded machine.
             const auto left = [&] { return pool.stats().bytes_cached; };
             int ticks = 0;

@@ -1,4 +1,4 @@
-// src: cache/bin, cache/pin.hpp, cache/local.hpp: the two generations of a local, its private magazines, and its books.
+// src: cache/bin, cache/pin.hpp, cache/local.hpp: a local's two generations, its private magazines, and its counts.
 #include "cache/bin.hpp"
 
 #include <doctest/doctest.h>
@@ -21,7 +21,7 @@
 
 namespace detail = tidepool::detail;
 
-// The only other one who makes pins is the roster.
+// Besides this, only the roster makes pins.
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
@@ -76,14 +76,14 @@ struct kit {
         for (std::uint32_t i = 0; i < blocks; ++i) m->push(&gone);
         return m;
     }
-    // Puts a magazine into the young chain: as the loaded one, then emptied out of the private part.
+    // Pushes a magazine to the young chain: makes it the loaded one and then empties the private magazines.
     void chain(magazine* m) {
         detail::pin p = pin();
         detail::bin own = p.of(size_class);
         own.load(m);
         own.empty_to_chain();
     }
-    // A tick. What went down is in `gone`.
+    // A tick. `gone` has what was sent to outgoing.
     void rotate() {
         {
             detail::pin p = pin();
@@ -261,7 +261,7 @@ TEST_CASE("a full local detaches a full magazine, and an empty one for a refill"
     own.load(k.with(capacity));
     char block = 0;
     CHECK_FALSE(own.give_private(&block));
-    CHECK_FALSE(own.give_chain(&block));  // the chains may hold nothing
+    CHECK_FALSE(own.give_chain(&block));  // the limit of the chains is zero
     magazine* full = own.detach_full();
     REQUIRE(full);
     CHECK(full->full());

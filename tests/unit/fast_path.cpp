@@ -1,4 +1,4 @@
-// include/tidepool/detail/fast_path.hpp with src/base/handshake.hpp: the door, the local behind it, and the private
+// include/tidepool/detail/fast_path.hpp and src/base/asymmetric_fence.hpp: the pin slot, its local, and the private
 // hit.
 #include <tidepool/detail/fast_path.hpp>
 
@@ -20,7 +20,7 @@ namespace asymmetric_fence = tidepool::detail::asymmetric_fence;
 
 namespace {
 
-// A local with room for a loaded magazine of each class, open.
+// An open local with room for a loaded magazine of each class.
 struct open_local {
     detail::local_head front;
     std::array<detail::magazine*, detail::size_class_count> loaded;
@@ -35,7 +35,7 @@ struct small_magazine : detail::magazine {
     small_magazine() : magazine(0, 4) {}
 };
 
-// The calling thread has this slot for a while, instead of one from the process's table.
+// Gives the calling thread this slot for its lifetime, instead of one from the process's table.
 class borrowed_slot {
 public:
     borrowed_slot() : before_(detail::this_thread) { detail::this_thread = slot_.get(); }
@@ -86,7 +86,7 @@ TEST_CASE("a pin slot is closed while its owner is inside, also to a signal hand
     CHECK(&found == &closed);
     CHECK(found.magazines()[0]->capacity() == 0);
     d.leave(found);
-    CHECK(d.occupied(l.front));  // it leaves the door as it was
+    CHECK(d.occupied(l.front));  // the handler leaves the pin slot closed
     d.leave(mine);
     CHECK_FALSE(d.occupied(l.front));
     CHECK(&d.get() == &l.front);
@@ -106,7 +106,7 @@ TEST_CASE("a new thread slot has no local and misses in every pool") {
 }
 
 TEST_CASE("a private hit takes the newest block and is counted; a miss changes nothing") {
-    if (detail::always_slow) return;  // these builds go the slow way
+    if (detail::always_slow) return;  // these builds always take the slow path
     borrowed_slot slot;
     open_local l;
     small_magazine m;
@@ -151,7 +151,7 @@ TEST_CASE("an owner and a visitor are never inside at the same time") {
     struct alignas(detail::apart) house {
         open_local inside;
         detail::pin_slot slot{inside.front};
-        // Plain on purpose: ThreadSanitizer reports it where door and membarrier do not order one after the other.
+        // Plain on purpose: the thread sanitizer reports a race if pin slot and membarrier do not order the two.
         alignas(detail::apart) std::uint64_t a = 0;
         alignas(detail::apart) std::uint64_t b = 0;
     };
@@ -169,7 +169,7 @@ TEST_CASE("an owner and a visitor are never inside at the same time") {
                     if (++times % 1024 == 0) entered.fetch_add(1024, std::memory_order_relaxed);
                     if (home.a != home.b) ++torn;
                     ++home.a;
-                    std::atomic_signal_fence(std::memory_order_seq_cst);  // or the two become one for the compiler
+                    std::atomic_signal_fence(std::memory_order_seq_cst);  // otherwise the compiler may merge the two
                     ++home.b;
                 }
                 home.slot.leave(mine);
@@ -177,7 +177,7 @@ TEST_CASE("an owner and a visitor are never inside at the same time") {
             entered += times % 1024;
             return;
         }
-        // Until both have been there often, however the processor was shared out.
+        // Until both have been inside often, however the processor time was shared.
         while (times < visits || entered.load(std::memory_order_relaxed) < entries) {
             for (house& each : *houses) each.inside.front.stop();
             asymmetric_fence::heavy();
@@ -191,7 +191,7 @@ TEST_CASE("an owner and a visitor are never inside at the same time") {
                 }
                 each.inside.front.reopen();
             }
-            for (std::size_t i = times % 32; i > 0; --i) detail::pause();  // owners come and go meanwhile
+            for (std::size_t i = times % 32; i > 0; --i) detail::pause();  // owners enter and leave meanwhile
         }
         visited += times;
         over = true;

@@ -1,4 +1,4 @@
-// src: pool.hpp: what cannot be seen from outside: owners that are inside while others visit, and upstreams that call
+// src: pool/pool.hpp. What the faces do not show: owners that are inside while others visit, and upstreams that call
 // back.
 #include "pool/pool.hpp"
 
@@ -38,7 +38,7 @@ tidepool::pool_options ticks_by_hand(tidepool::block_source source = tidepool::b
 
 constexpr std::uint32_t some_class = 3, another_class = 10;
 
-// A pool of the engine, as the faces see it.
+// A pool of the engine as the faces see it.
 struct kit {
     support::counting_upstream books;
     tidepool::pool_options options = ticks_by_hand();
@@ -54,7 +54,7 @@ struct kit {
     }
 };
 
-// The calling thread inside its part of the pool, as if it had been interrupted there.
+// The calling thread is inside its local, as if it had been interrupted there.
 class inside {
 public:
     explicit inside(const kit& k)
@@ -82,9 +82,9 @@ TEST_CASE("a tick skips an owner that is inside, and its stock still decays in t
         const inside here(k);
         tick();
         tick();
-        CHECK(k.books.counted().bytes_live() == held);  // nobody may look
+        CHECK(k.books.counted().bytes_live() == held);  // no visitor may enter
     }
-    // Nobody took it for two whole ticks, and this one is not passed over.
+    // The stock was unused for two whole ticks, and this tick does not skip the owner.
     tick();
     CHECK(k.books.counted().bytes_live() == 0);
 }
@@ -101,11 +101,11 @@ TEST_CASE("an owner that a tick skipped does the tick's work on its next slow pa
         const inside here(k);
         tick();
     }
-    void* block = k.take(another_class);  // its first of this class: a slow path
+    void* block = k.take(another_class);  // the first block of this class, hence a slow path
     k.give(another_class, block);
-    CHECK(k.books.counted().bytes_live() >= held);  // a generation older, and still here
+    CHECK(k.books.counted().bytes_live() >= held);  // one generation older, but not returned
     tick();
-    CHECK(k.books.counted().bytes_live() < held);  // the second tick
+    CHECK(k.books.counted().bytes_live() < held);  // the second tick returned it
 }
 
 TEST_CASE("a signal handler that interrupts a pinned owner bypasses the local") {
@@ -204,8 +204,8 @@ TEST_CASE("trim and snapshot skip owners that are inside and reach the others") 
 
 namespace {
 
-// An upstream that uses and visits the very pool it serves: allowed, because no lock and no pin is held when it is
-// called.
+// An upstream that uses and visits the pool that it serves, which works because the pool calls it without a lock and
+// without a pin.
 class nosy {
 public:
     explicit nosy(support::counting_upstream& below) noexcept : below_(below) {}

@@ -1,4 +1,4 @@
-// src: span_regions.hpp
+// src: source/span_regions.hpp
 #include "source/span_regions.hpp"
 
 #include <doctest/doctest.h>
@@ -20,7 +20,7 @@ namespace detail = tidepool::detail;
 
 namespace {
 
-// Pages, aligned to a span's 64 KiB and as a rule to nothing more, counted.
+// Counted pages, aligned to 64 KiB as spans are, and usually to no more.
 struct below {
     static inline std::atomic<int> out{0};
     static inline bool empty = false;
