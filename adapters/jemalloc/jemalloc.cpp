@@ -30,10 +30,10 @@ using namespace detail::jemalloc;
 constexpr std::size_t natural_alignment = 16;
 // Requests of at least this many bytes come from the shared arena: a span's size, and too large for jemalloc's thread
 // caches as they are by default.
-constexpr std::size_t large = 64 * 1024;
+constexpr std::size_t large = std::size_t{64} << 10;
 // From this many blocks on a batch is cheaper than single calls, which is about 8 to 16.
 constexpr std::size_t batch_pays = 16;
-constexpr std::uint64_t thread_event_interval = 64 * 1024;  // bytes
+constexpr std::uint64_t thread_event_interval = std::uint64_t{64} << 10;  // bytes
 
 // The path of a mallctl, looked up. `length` 0: this jemalloc does not know it.
 struct path {

@@ -115,6 +115,7 @@ inline std::string interpreter_of(const std::string& head) {
 }
 
 // Whether `library` can be preloaded into the program at `path`, or into what interprets it.
+// NOLINTNEXTLINE(misc-no-recursion): scripts_max bounds it
 inline verdict examine(const std::string& path, const std::string& library, int scripts_max = 4) {
     const std::string head = bytes_of(path, 4096);
     if (head.empty()) return {};  // may be executable without being readable: then exec shall decide

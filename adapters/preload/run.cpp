@@ -62,7 +62,7 @@ std::string absolute(const std::string& file) {
     if (file[0] == '/') return file;
     char* here = getcwd(nullptr, 0);
     if (!here) return file;
-    const std::string path = std::string(here) + "/" + file;
+    std::string path = std::string(here) + "/" + file;
     std::free(here);
     return path;
 }
@@ -129,11 +129,11 @@ std::string find_library(const std::string& upstream) {
         const std::string here(path.substr(0, path.rfind('/')));
         folders = {here, here + "/" + TIDEPOOL_LIBRARY_FROM_HERE, here + "/../lib"};
     }
-    folders.push_back(TIDEPOOL_LIBRARY_FOLDER);
+    folders.emplace_back(TIDEPOOL_LIBRARY_FOLDER);
     std::string seen;
     for (const std::string& folder : folders) {
         char* real = realpath(folder.c_str(), nullptr);  // without the /../
-        const std::string library = (real ? real : folder) + "/" + name;
+        std::string library = (real ? real : folder) + "/" + name;
         std::free(real);
         if (launcher::is_regular_file(library)) return library;
         seen += (seen.empty() ? "" : ", ") + folder;

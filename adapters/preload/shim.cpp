@@ -29,7 +29,7 @@ constinit thread_local unsigned inside __attribute__((tls_model("initial-exec"))
 namespace {
 
 // With settings::local_bytes, a thread that only frees keeps at most 1 MiB.
-constexpr std::size_t magazine_bytes = 16 * 1024, private_bytes_max = 768 * 1024;
+constexpr std::size_t magazine_bytes = std::size_t{16} << 10, private_bytes_max = std::size_t{768} << 10;
 
 // Slices that a thread with time hands down in a row.
 constexpr int rounds_max = 10'000;

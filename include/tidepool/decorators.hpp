@@ -69,7 +69,7 @@ public:
     counts counted() const noexcept;
 
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
-    std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept;
+    std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept;
     void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept;
     void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept;
     void purge() noexcept;

@@ -30,11 +30,11 @@ struct pool_options {
 
     // The most bytes of blocks in one magazine, which holds at least one block. A thread keeps at most two private
     // magazines a size class, and at most about 4 MiB in all of them. 1 to 16 MiB.
-    std::size_t magazine_bytes_max = 128 * 1024;
+    std::size_t magazine_bytes_max = std::size_t{128} << 10;
 
     // The most bytes of idle blocks in one thread's local beyond its private magazines; blocks beyond that are spilled
     // to the source at once. For blocks below 64 bytes the limit is a quarter to a half of this. 0 to SIZE_MAX.
-    std::size_t local_bytes_max = 4 * 1024 * 1024;
+    std::size_t local_bytes_max = std::size_t{4} << 20;
 
     // The time between two ticks. Stock that was not used for two ticks is returned to the upstream.
     // 0 to one day; 0 means that the pool ages only by tick().

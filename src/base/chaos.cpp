@@ -17,7 +17,7 @@ std::atomic<bool> enabled{true};
 
 std::uint64_t first_seed() noexcept {
     static std::atomic<std::uint64_t> threads{0};
-    const char* wanted = std::getenv("TIDEPOOL_CHAOS_SEED");
+    const char* wanted = std::getenv("TIDEPOOL_CHAOS_SEED");  // NOLINT(concurrency-mt-unsafe): nobody sets it meanwhile
     return (wanted ? std::strtoull(wanted, nullptr, 0) : 1) + threads.fetch_add(1, std::memory_order_relaxed);
 }
 

@@ -54,14 +54,14 @@ void fatal(const char* format, ...) noexcept {
     line.abort();
 }
 
-void assertion_failed(const char* file, int number, const char* condition, const char* format, ...) noexcept {
-    last_line line;
-    line.add("tidepool: %s:%d: %s: ", file, number, condition);
+void assertion_failed(const char* file, int line, const char* condition, const char* format, ...) noexcept {
+    last_line all;
+    all.add("tidepool: %s:%d: %s: ", file, line, condition);
     std::va_list arguments;
     va_start(arguments, format);
-    line.add(format, arguments);
+    all.add(format, arguments);
     va_end(arguments);
-    line.abort();
+    all.abort();
 }
 
 }  // namespace detail

@@ -14,7 +14,7 @@ union immortal {
 
     template <class... Arguments>
     constexpr explicit immortal(Arguments... arguments) noexcept : it(arguments...) {}
-    constexpr ~immortal() {}
+    constexpr ~immortal() {}  // NOLINT(modernize-use-equals-default): it would be deleted
 };
 
 }  // namespace detail

@@ -17,34 +17,42 @@ namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
 
+// X(rank, whose it is and what for).
+#define TIDEPOOL_LOCKS(X)                                                    \
+    X(ticking, "registry: a look at all pools; only ever tried")             \
+    X(making, "registry: a pool of which the process has one is being made") \
+    X(registry, "registry: the list of all pools")                           \
+    X(pool_growing, "pool: what all threads share of it, and new locals")    \
+    X(pool_visiting, "pool: one visitor of other threads' locals at a time") \
+    X(outgoing, "pool: magazines on their way to the source")                \
+    X(stock, "depot: empty magazines of one size class")                     \
+    X(large_blocks, "pool: the book of large requests")                      \
+    X(ledger, "pool: the hardened build's book of all blocks")               \
+    X(span_class, "source: spans of one size class")                         \
+    X(idle_spans, "source: spans without a block in use")                    \
+    X(magazine_slabs, "pool: the memory of magazines")                       \
+    X(pool_records, "pool: the arena of its records")                        \
+    X(thread_slots, "process: which thread has which slot")                  \
+    X(slot_records, "process: the arena of the slots")                       \
+    X(span_regions, "adapters, shim: regions that spans are cut from")       \
+    X(region_records, "adapters, shim: the arena of the regions' records")   \
+    X(mapped_regions, "shim: pages that spans are cut from")                 \
+    X(shim_book, "shim: blocks of another malloc")
+
 enum class lock_rank : std::uint8_t {
-    ticking,         // registry: a look at all pools; only ever tried
-    making,          // registry: a pool of which the process has one is being made
-    registry,        // registry: the list of all pools
-    pool_growing,    // pool: what all threads share of it, and new locals
-    pool_visiting,   // pool: one visitor of other threads' locals at a time
-    outgoing,        // pool: magazines on their way to the source
-    stock,           // depot: empty magazines of one size class
-    large_blocks,    // the book of large requests
-    ledger,          // the hardened build's book of all blocks
-    span_class,      // spans of one size class
-    idle_spans,      // spans without a block in use
-    magazine_slabs,  // the memory of magazines
-    pool_records,    // arena: a pool's own records
-    thread_slots,    // which thread has which slot
-    slot_records,    // arena: the slots
-    span_regions,    // adapters, shim: regions that spans are cut from
-    region_records,  // arena: the regions' records
-    mapped_regions,  // shim: pages that spans are cut from
-    shim_book,       // shim: blocks of another malloc
+#define TIDEPOOL_LOCK_RANK(rank, purpose) rank,
+    TIDEPOOL_LOCKS(TIDEPOOL_LOCK_RANK)
+#undef TIDEPOOL_LOCK_RANK
 };
 
 // For messages.
-inline constexpr std::array<const char*, 19> lock_names{
-    "ticking",      "making",         "registry",       "pool_growing", "pool_visiting",
-    "outgoing",     "stock",          "large_blocks",   "ledger",       "span_class",
-    "idle_spans",   "magazine_slabs", "pool_records",   "thread_slots", "slot_records",
-    "span_regions", "region_records", "mapped_regions", "shim_book"};
+inline constexpr auto lock_names = std::to_array<const char*>({
+#define TIDEPOOL_LOCK_NAME(rank, purpose) #rank " (" purpose ")",
+    TIDEPOOL_LOCKS(TIDEPOOL_LOCK_NAME)
+#undef TIDEPOOL_LOCK_NAME
+});
+#undef TIDEPOOL_LOCKS
+static_assert(lock_names.size() <= 32, "lock_order::held has a bit for each");
 
 namespace lock_order {
 

@@ -31,8 +31,8 @@ void on_exit(void (*leave)(thread_slot&)) noexcept;
 // Makes every slot forget its local of the pool with this index. Nobody may be using that pool.
 void forget(std::uint32_t pool_index) noexcept;
 
-// Makes one slot forget it. In a forked child, where nobody owns the slot.
-void close(std::uint32_t slot, std::uint32_t pool_index) noexcept;
+// Makes the slot of this number forget it. In a forked child, where nobody owns the slot.
+void close(std::uint32_t number, std::uint32_t pool_index) noexcept;
 
 // Around a fork, by the forking thread. In the child every slot but the caller's is free again.
 void before_fork() noexcept;

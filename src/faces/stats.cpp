@@ -11,7 +11,7 @@ std::ostream& operator<<(std::ostream& out, const stats& snapshot) {
     const auto flags = out.flags();
 #define TIDEPOOL_STATS_LINE(name, unit, meaning)                                                                   \
     out << std::left << std::setw(22) << #name << std::right << std::setw(16) << snapshot.name << ' ' << std::left \
-        << std::setw(7) << unit << meaning << '\n';
+        << std::setw(7) << (unit) << (meaning) << '\n';
     TIDEPOOL_STATS(TIDEPOOL_STATS_LINE)
 #undef TIDEPOOL_STATS_LINE
     out.flags(flags);

@@ -173,11 +173,11 @@ void pool::deallocate_large(void* p, std::size_t bytes, std::size_t alignment) n
 
 void* allocate_slow(pool& from, std::uint32_t size_class) noexcept { return from.allocate(size_class); }
 void deallocate_slow(pool& to, void* block, std::uint32_t size_class) noexcept { to.deallocate(block, size_class); }
-void* allocate_large(pool& from, std::size_t bytes, std::size_t alignment) noexcept {
-    return from.allocate_large(bytes, alignment);
+void* allocate_large(pool& engine, std::size_t bytes, std::size_t alignment) noexcept {
+    return engine.allocate_large(bytes, alignment);
 }
-void deallocate_large(pool& to, void* p, std::size_t bytes, std::size_t alignment) noexcept {
-    to.deallocate_large(p, bytes, alignment);
+void deallocate_large(pool& engine, void* p, std::size_t bytes, std::size_t alignment) noexcept {
+    engine.deallocate_large(p, bytes, alignment);
 }
 void note_created(pool& engine, void* object) noexcept { engine.supply_.created(object); }
 void note_destroyed(pool& engine, void* object) noexcept { engine.supply_.destroyed(object); }

@@ -75,7 +75,7 @@ private:
 
     bool set_up() noexcept;
     pin enter() noexcept;
-    void* refill(magazine* empty, std::uint32_t wanted) noexcept;
+    void* refill(magazine* m, std::uint32_t wanted) noexcept;
     void spill(magazine* full, void* block) noexcept;
     void age() noexcept;
     void unlock_mechanisms() noexcept;

@@ -35,7 +35,7 @@ class supply {
     depots& shared_;
     // The source lies here and is never destroyed: what it has mapped belongs to the arena.
     union place {
-        place() noexcept {}
+        place() noexcept {}  // NOLINT(modernize-use-equals-default): it would be deleted
         spans from_spans;
         direct from_direct;
         objects from_objects;

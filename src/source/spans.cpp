@@ -34,7 +34,7 @@ bool spans::set_up() noexcept {
     if (!place) return false;
     classes_ = static_cast<span_class*>(place);
     for (std::uint32_t c = 0; c < sizes_.count; ++c) {
-        span_class* s = ::new (classes_ + c) span_class;
+        auto* s = ::new (classes_ + c) span_class;
         s->block_bytes = sizes_[c];
         s->shape = span_shape::of(s->block_bytes);
         s->reciprocal = (std::uint64_t{1} << 32) / s->block_bytes + 1;

@@ -14,19 +14,19 @@ namespace detail {
 
 template <>
 struct test_peer<idle_spans> {
-    static void miscount(idle_spans& idle) {
+    static void miscount(idle_spans& idle) TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
         ++idle.lists_[0].count;
         idle.check();
     }
-    static void expire_too_many(idle_spans& idle) {
+    static void expire_too_many(idle_spans& idle) TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
         idle.lists_[0].expired = idle.lists_[0].count + 1;
         idle.check();
     }
-    static void unlink(idle_spans& idle) {
+    static void unlink(idle_spans& idle) TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
         idle.lists_[0].spans.last()->links.previous = nullptr;
         idle.check();
     }
-    static void lose_bytes(idle_spans& idle) {
+    static void lose_bytes(idle_spans& idle) TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
         idle.bytes_ -= 1;
         idle.check();
     }
