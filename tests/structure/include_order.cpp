@@ -2,9 +2,9 @@
 // `<!-- /include order -->`. What may include what follows from it: a file includes files of its own floor and of those
 // below, and on one floor there is no cycle, a header and its .cpp taken as one.
 //
-// A line is a floor: a folder, with all folders in it that are not listed themselves; or files that stand elsewhere than
-// their folder. `a | b` are two floors beside each other, neither of which includes the other. Blank lines and the code
-// fence are passed over.
+// A line is a floor: a folder, with all folders in it that are not listed themselves; or files that stand elsewhere
+// than their folder. `a | b` are two floors beside each other, neither of which includes the other. Blank lines and the
+// code fence are passed over.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include <map>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -58,7 +59,8 @@ std::string entry_for(std::string path, const floors& order) {
     return path;
 }
 
-// Files of ours that the file includes: <tidepool/…> lies under include/, quoted names beside the file or under src/.
+// Files of ours that the file includes: <tidepool/…> lies under include/, quoted names beside the file or in a folder
+// of the include path.
 lines includes_of(const std::string& path, const source_tree& files) {
     static const std::regex directive(R"(^[ \t]*#[ \t]*include[ \t]*(<tidepool/|")([^">]+)[">])",
                                       std::regex::multiline);
@@ -68,11 +70,12 @@ lines includes_of(const std::string& path, const source_tree& files) {
         const std::string name = (*at)[2].str(),
                           beside = (fs::path(path).parent_path() / name).lexically_normal().generic_string();
         const bool quoted = (*at)[1] == "\"";
-        names.push_back(!quoted                                ? "include/tidepool/" + name
-                        : files.count(beside) != 0             ? beside
-                        : files.count("adapters/" + name) != 0 ? "adapters/" + name
-                        : files.count(name) != 0               ? name
-                                                               : "src/" + name);
+        // The shim's own folder is in its include path, and the root in that of what takes in jemalloc.
+        const lines places =
+            quoted ? lines{beside, "src/" + name, "adapters/preload/" + name, name} : lines{"include/tidepool/" + name};
+        const auto at_place = std::find_if(places.begin(), places.end(),
+                                           [&](const std::string& place) { return files.count(place) != 0; });
+        names.push_back(at_place != places.end() ? *at_place : name);
     }
     return names;
 }
@@ -80,16 +83,17 @@ lines includes_of(const std::string& path, const source_tree& files) {
 // A header together with its .cpp.
 std::string unit_of(const std::string& path) { return fs::path(path).replace_extension().generic_string(); }
 
-// The units that lead from one to itself, if it can be reached; `passed` are those that cannot.
-lines cycle_from(const std::string& unit, const std::map<std::string, std::set<std::string>>& graph, lines way,
-                 std::set<std::string>& passed) {
-    const auto again = std::find(way.begin(), way.end(), unit);
+using includes = std::map<std::string, std::set<std::string>>;  // unit -> units
+
+// The units from one to itself again, if there is such a way. `way` led here; what was passed before is on none.
+lines cycle_from(const std::string& unit, const includes& graph, lines way, std::set<std::string>& passed) {
+    const auto before = std::find(way.begin(), way.end(), unit);
+    const bool closed = before != way.end();
+    way.erase(way.begin(), closed ? before : way.begin());
     way.push_back(unit);
-    if (again != way.end() - 1 && std::find(way.begin(), way.end() - 1, unit) != way.end() - 1)
-        return {std::find(way.begin(), way.end(), unit), way.end()};
-    if (!passed.insert(unit).second) return {};
-    if (const auto node = graph.find(unit); node != graph.end())
-        for (const std::string& next : node->second)
+    if (closed) return way;
+    if (const auto from = graph.find(unit); passed.insert(unit).second && from != graph.end())
+        for (const std::string& next : from->second)
             if (lines cycle = cycle_from(next, graph, way, passed); !cycle.empty()) return cycle;
     return {};
 }
@@ -102,7 +106,7 @@ lines complaints(const lines& order, const source_tree& files) {
                          [&](const auto& file) { return entry_for(file.first, listed) == entry.first; }))
             found.push_back(entry.first + " is listed and nothing stands there");
 
-    std::map<std::string, std::set<std::string>> graph;  // of units on one floor
+    includes graph;  // of units on one floor
     for (const auto& file : files) {
         const std::string &path = file.first, here = entry_for(path, listed);
         if (here.empty()) {
@@ -166,9 +170,42 @@ TEST_CASE("breaches of the include order are found") {
 
     CHECK(complaints({good[0], good[1], good[2], good[4], good[3], good[5]}, files) ==
           lines{"src/high/high.hpp includes include/tidepool/face.hpp, which stands above it"});
-    CHECK(complaints({good[0], good[1], good[2], good[3], good[5]}, files) ==
-          lines{"adapters/on/top.cpp includes src/high/high.hpp, which stands on no floor"}.size() * lines{
-          "src/high/high.hpp stands on no floor"});
+    CHECK(complaints({good[0], good[1], good[2], good[3], good[4]}, files) ==
+          lines{"adapters/on/top.cpp stands on no floor"});
+    CHECK(complaints({good[0], good[1], good[2], good[3], good[4], good[5], "src/gone"}, files) ==
+          lines{"src/gone is listed and nothing stands there"});
+
+    // A file listed by itself stands there and not with its folder.
+    CHECK(complaints({"include/tidepool/face.hpp src/high/high.hpp", good[0], good[1], good[2], good[5]}, files) ==
+          lines{"include/tidepool/face.hpp includes include/tidepool/detail/deep.hpp, which stands above it",
+                "src/high/high.hpp includes src/left/left.hpp, which stands above it"});
+
+    source_tree strayed = files;
+    strayed["src/left/left.hpp"] = "#include \"right/deeper/right.hpp\"\n";
+    CHECK(complaints(good, strayed) ==
+          lines{"src/left/left.hpp includes src/right/deeper/right.hpp, which stands beside it"});
+
+    strayed = files;
+    strayed["include/tidepool/face.hpp"] = "#include \"high/high.hpp\"\n";
+    strayed["src/low/one.cpp"] = "#include \"nowhere.hpp\"\n";
+    CHECK(complaints(good, strayed) ==
+          lines{"include/tidepool/face.hpp includes src/high/high.hpp, which stands above it",
+                "src/low/one.cpp includes nowhere.hpp, which does not exist"});
+}
+
+TEST_CASE("a cycle on one floor is found") {
+    source_tree files{
+        {"src/low/one.hpp", ""},
+        {"src/low/one.cpp", "#include \"one.hpp\"\n#include \"two.hpp\"\n"},
+        {"src/low/two.hpp", "#include \"three.hpp\"\n"},
+        {"src/low/three.hpp", ""},
+        {"src/low/three.cpp", "#include \"three.hpp\"\n"},
+    };
+    CHECK(complaints({"src/low"}, files) == lines{});
+    // Though no header includes itself: three.cpp needs one, and one.cpp needs, by way of two, three.
+    files["src/low/three.cpp"] += "#include \"one.hpp\"\n";
+    CHECK(complaints({"src/low"}, files) ==
+          lines{"src/low/one includes src/low/two includes src/low/three includes src/low/one"});
 }
 
 }  // namespace

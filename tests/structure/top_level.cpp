@@ -1,5 +1,5 @@
-// The top level of the tree is fixed, so that a newcomer sees at once what there is. What git does not track (builds, an
-// editor's files) is nobody's business.
+// The top level of the tree is fixed, so that a newcomer sees at once what there is. What git does not track (builds,
+// an editor's files) is nobody's business.
 #include <doctest/doctest.h>
 
 #include <filesystem>
