@@ -56,6 +56,46 @@ struct upstream_table {
     bool (*draws_from)(void*, const void*) noexcept = nullptr;
 };
 
+// What an upstream may have beyond batches: ways to hand memory back, and what it says of itself.
+template <class U>
+constexpr void add_ways_back(upstream_table& does) noexcept {
+    if constexpr (requires(U & u) {
+                      { u.purge() }
+                      noexcept;
+                  })
+        does.purge = [](void* c) noexcept { static_cast<U*>(c)->purge(); };
+    if constexpr (requires(U & u, void* p, std::size_t n) {
+                      { u.discard(p, n) }
+                      noexcept;
+                  })
+        does.discard = [](void* c, void* p, std::size_t bytes) noexcept { static_cast<U*>(c)->discard(p, bytes); };
+    if constexpr (requires(U & u) {
+                      { u.release() }
+                      noexcept;
+                  })
+        does.release = [](void* c) noexcept { static_cast<U*>(c)->release(); };
+}
+template <class U>
+constexpr void add_properties(upstream_table& does) noexcept {
+    if constexpr (requires(const U& u, std::size_t n) {
+                      { u.good_size(n) }
+                      noexcept->std::same_as<std::size_t>;
+                  })
+        does.good_size = [](void* c, std::size_t bytes) noexcept { return static_cast<const U*>(c)->good_size(bytes); };
+    if constexpr (requires(const U& u) {
+                      { u.heartbeat_safe() }
+                      noexcept->std::same_as<bool>;
+                  })
+        does.heartbeat_safe = [](void* c) noexcept { return static_cast<const U*>(c)->heartbeat_safe(); };
+    if constexpr (requires(const U& u, const void* other) {
+                      { u.draws_from(other) }
+                      noexcept->std::same_as<bool>;
+                  })
+        does.draws_from = [](void* c, const void* other) noexcept {
+            return static_cast<const U*>(c)->draws_from(other);
+        };
+}
+
 template <class U>
 constexpr upstream_table upstream_table_of() noexcept;
 
@@ -163,38 +203,8 @@ constexpr upstream_table upstream_table_of() noexcept {
                                    std::size_t count) noexcept {
             static_cast<U*>(c)->deallocate_batch(bytes, alignment, blocks, count);
         };
-    if constexpr (requires(U & u) {
-                      { u.purge() }
-                      noexcept;
-                  })
-        does.purge = [](void* c) noexcept { static_cast<U*>(c)->purge(); };
-    if constexpr (requires(U & u, void* p, std::size_t n) {
-                      { u.discard(p, n) }
-                      noexcept;
-                  })
-        does.discard = [](void* c, void* p, std::size_t bytes) noexcept { static_cast<U*>(c)->discard(p, bytes); };
-    if constexpr (requires(U & u) {
-                      { u.release() }
-                      noexcept;
-                  })
-        does.release = [](void* c) noexcept { static_cast<U*>(c)->release(); };
-    if constexpr (requires(const U& u, std::size_t n) {
-                      { u.good_size(n) }
-                      noexcept->std::same_as<std::size_t>;
-                  })
-        does.good_size = [](void* c, std::size_t bytes) noexcept { return static_cast<const U*>(c)->good_size(bytes); };
-    if constexpr (requires(const U& u) {
-                      { u.heartbeat_safe() }
-                      noexcept->std::same_as<bool>;
-                  })
-        does.heartbeat_safe = [](void* c) noexcept { return static_cast<const U*>(c)->heartbeat_safe(); };
-    if constexpr (requires(const U& u, const void* other) {
-                      { u.draws_from(other) }
-                      noexcept->std::same_as<bool>;
-                  })
-        does.draws_from = [](void* c, const void* other) noexcept {
-            return static_cast<const U*>(c)->draws_from(other);
-        };
+    add_ways_back<U>(does);
+    add_properties<U>(does);
     return does;
 }
 

@@ -1,65 +1,66 @@
-// src/README.md lists every file of the library, lowest first. A file may include only what is listed before it, so
-// that a cycle, or a look upward, cannot be written by accident.
+// src/README.md lists the floors of the library, lowest first, between `<!-- include order -->` and
+// `<!-- /include order -->`. What may include what follows from it: a file includes files of its own floor and of those
+// below, and on one floor there is no cycle, a header and its .cpp taken as one.
 //
-// The list stands between `<!-- include order -->` and `<!-- /include order -->`, one path a line; blank lines, lines
-// that begin with # (a layer's name) and the code fence are passed over. A path without extension stands for a header
-// together with its .cpp.
+// A line is a floor: a folder, with all folders in it that are not listed themselves; or files that stand elsewhere
+// than their folder. `a | b` are two floors beside each other, neither of which includes the other. Blank lines and the
+// code fence are passed over.
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "tree.hpp"
+
 namespace {
 
-namespace fs = std::filesystem;
+using namespace structure;
 
-using lines = std::vector<std::string>;
-using source_tree = std::map<std::string, std::string>;  // path from the root -> text
-
-const fs::path root = TIDEPOOL_SOURCE_DIR;
-
-std::string text_of(const fs::path& file) {
-    std::ifstream in(file);
-    std::ostringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
-
-source_tree sources() {
-    source_tree found;
-    for (const char* folder : {"include", "src", "adapters"})
-        for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
-            const auto kind = entry.path().extension();
-            if (kind == ".hpp" || kind == ".h" || kind == ".cpp" || kind == ".c")
-                found[entry.path().lexically_relative(root).generic_string()] = text_of(entry.path());
-        }
-    return found;
-}
+struct floor_of {
+    std::size_t height;  // the line's number
+    std::size_t room;    // which of those beside each other
+    auto operator<=>(const floor_of&) const = default;
+};
+using floors = std::map<std::string, floor_of>;  // folder or file -> where it stands
 
 lines listed_in(const std::string& readme) {
     lines order;
     bool inside = false;
-    std::istringstream in(readme);
-    for (std::string line; std::getline(in, line);) {
+    for (const std::string& line : split(readme)) {
         if (line == "<!-- /include order -->") break;
-        if (inside && !line.empty() && line[0] != '#' && line[0] != '`') order.push_back(line);
+        if (inside && !line.empty() && line[0] != '`') order.push_back(line);
         if (line == "<!-- include order -->") inside = true;
     }
     return order;
 }
 
-// Whether an entry of the list speaks of the file.
-bool names(const std::string& entry, const std::string& path) {
-    return entry == path || entry == fs::path(path).replace_extension().generic_string();
+floors floors_of(const lines& order) {
+    floors found;
+    for (std::size_t height = 0; height < order.size(); ++height) {
+        const lines rooms = split(order[height], '|');
+        for (std::size_t room = 0; room < rooms.size(); ++room) {
+            std::istringstream names(rooms[room]);
+            for (std::string name; names >> name;) found[name] = {height, room};
+        }
+    }
+    return found;
 }
 
-// Files of ours that the file includes: <tidepool/…> lies under include/, quoted names beside the file or under src/.
+// The entry that speaks of the file: itself, or the nearest folder that is listed. Empty where there is none.
+std::string entry_for(std::string path, const floors& order) {
+    while (!path.empty() && order.count(path) == 0) path = fs::path(path).parent_path().generic_string();
+    return path;
+}
+
+// Files of ours that the file includes: <tidepool/…> lies under include/, quoted names beside the file or in a folder
+// of the include path.
 lines includes_of(const std::string& path, const source_tree& files) {
     static const std::regex directive(R"(^[ \t]*#[ \t]*include[ \t]*(<tidepool/|")([^">]+)[">])",
                                       std::regex::multiline);
@@ -69,77 +70,142 @@ lines includes_of(const std::string& path, const source_tree& files) {
         const std::string name = (*at)[2].str(),
                           beside = (fs::path(path).parent_path() / name).lexically_normal().generic_string();
         const bool quoted = (*at)[1] == "\"";
-        names.push_back(!quoted ? "include/tidepool/" + name : files.count(beside) != 0 ? beside : "src/" + name);
+        // The shim's own folder is in its include path, and the root in that of what takes in jemalloc.
+        const lines places =
+            quoted ? lines{beside, "src/" + name, "adapters/preload/" + name, name} : lines{"include/tidepool/" + name};
+        const auto at_place = std::find_if(places.begin(), places.end(),
+                                           [&](const std::string& place) { return files.count(place) != 0; });
+        names.push_back(at_place != places.end() ? *at_place : name);
     }
     return names;
 }
 
+// A header together with its .cpp.
+std::string unit_of(const std::string& path) { return fs::path(path).replace_extension().generic_string(); }
+
+using includes = std::map<std::string, std::set<std::string>>;  // unit -> units
+
+// The units from one to itself again, if there is such a way. `way` led here; what was passed before is on none.
+lines cycle_from(const std::string& unit, const includes& graph, lines way, std::set<std::string>& passed) {
+    const auto before = std::find(way.begin(), way.end(), unit);
+    const bool closed = before != way.end();
+    way.erase(way.begin(), closed ? before : way.begin());
+    way.push_back(unit);
+    if (closed) return way;
+    if (const auto from = graph.find(unit); passed.insert(unit).second && from != graph.end())
+        for (const std::string& next : from->second)
+            if (lines cycle = cycle_from(next, graph, way, passed); !cycle.empty()) return cycle;
+    return {};
+}
+
 lines complaints(const lines& order, const source_tree& files) {
     lines found;
+    const floors listed = floors_of(order);
+    for (const auto& entry : listed)
+        if (std::none_of(files.begin(), files.end(),
+                         [&](const auto& file) { return entry_for(file.first, listed) == entry.first; }))
+            found.push_back(entry.first + " is listed and nothing stands there");
 
-    // The place of each file in the list; a file listed twice or not at all is told of here.
-    std::map<std::string, std::ptrdiff_t> place;
+    includes graph;  // of units on one floor
     for (const auto& file : files) {
-        const std::string& path = file.first;
-        const auto of_this = [&](const std::string& entry) { return names(entry, path); };
-        const auto times = std::count_if(order.begin(), order.end(), of_this);
-        if (times != 1) found.push_back(path + " is listed " + std::to_string(times) + " times");
-        place[path] = std::find_if(order.begin(), order.end(), of_this) - order.begin();
-    }
-    for (const std::string& entry : order)
-        if (std::none_of(files.begin(), files.end(), [&](const auto& file) { return names(entry, file.first); }))
-            found.push_back(entry + " is listed and does not exist");
-
-    for (const auto& file : files) {
-        const std::string& path = file.first;
-        for (const std::string& included : includes_of(path, files)) {
-            if (place.count(included) == 0)
-                found.push_back(path + " includes " + included + ", which does not exist");
-            else if (place[included] > place[path])
-                found.push_back(path + " includes " + included + ", which is listed later");
+        const std::string &path = file.first, here = entry_for(path, listed);
+        if (here.empty()) {
+            found.push_back(path + " stands on no floor");
+            continue;
         }
+        for (const std::string& included : includes_of(path, files)) {
+            const std::string there = entry_for(included, listed);
+            if (files.count(included) == 0)
+                found.push_back(path + " includes " + included + ", which does not exist");
+            else if (there.empty())
+                continue;  // told of itself
+            else if (listed.at(there).height > listed.at(here).height)
+                found.push_back(path + " includes " + included + ", which stands above it");
+            else if (listed.at(there).height == listed.at(here).height && listed.at(there) != listed.at(here))
+                found.push_back(path + " includes " + included + ", which stands beside it");
+            else if (listed.at(there) == listed.at(here) && unit_of(path) != unit_of(included))
+                graph[unit_of(path)].insert(unit_of(included));
+        }
+    }
+
+    std::set<std::string> passed;
+    for (const auto& node : graph) {
+        std::string told;
+        for (const std::string& unit : cycle_from(node.first, graph, {}, passed))
+            told += (told.empty() ? "" : " includes ") + unit;
+        if (!told.empty()) found.push_back(told);
     }
     return found;
 }
 
-TEST_CASE("every file of the library is listed and includes only files listed above it") {
+TEST_CASE("a file of the library includes only its own floor and lower ones, without a cycle") {
     const lines order = listed_in(text_of(root / "src/README.md"));
     REQUIRE_MESSAGE(!order.empty(), "src/README.md has no list between its marks");
-    for (const std::string& complaint : complaints(order, sources())) FAIL_CHECK(complaint);
+    for (const std::string& complaint : complaints(order, library())) FAIL_CHECK(complaint);
 }
 
-TEST_CASE("the include order is read from between its marks") {
-    CHECK(listed_in("x\n<!-- include order -->\n```\n# base\nsrc/a\n\nsrc/b.hpp\n```\n<!-- /include order -->\ny\n") ==
-          lines{"src/a", "src/b.hpp"});
+TEST_CASE("the floors are read from between their marks") {
+    CHECK(listed_in("x\n<!-- include order -->\n```\nsrc/a\n\nsrc/b | src/c\n```\n<!-- /include order -->\ny\n") ==
+          lines{"src/a", "src/b | src/c"});
+    CHECK(floors_of({"src/a a.hpp", "src/b | src/c"}) ==
+          floors{{"src/a", {0, 0}}, {"a.hpp", {0, 0}}, {"src/b", {1, 0}}, {"src/c", {1, 1}}});
 }
 
 TEST_CASE("breaches of the include order are found") {
     const source_tree files{
         {"include/tidepool/face.hpp", "#include <tidepool/detail/deep.hpp>\n#include <vector>\n"},
         {"include/tidepool/detail/deep.hpp", "#pragma once\n"},
-        {"src/low.hpp", "// #include \"high.hpp\"\n"},
-        {"src/low.cpp", "#include \"low.hpp\"\n"},
-        {"src/high.hpp", "#include \"low.hpp\"\n  # include <tidepool/face.hpp>\n"},
-        {"adapters/on/top.hpp", "#include \"low.hpp\"\n"},
-        {"adapters/on/top.cpp", "#include \"top.hpp\"\n"},
+        {"src/low/one.hpp", "// #include \"high/high.hpp\"\n#include \"low/two.hpp\"\n"},
+        {"src/low/one.cpp", "#include \"low/one.hpp\"\n"},
+        {"src/low/two.hpp", "#include <tidepool/detail/deep.hpp>\n"},
+        {"src/low/two.cpp", "#include \"two.hpp\"\n"},
+        {"src/left/left.hpp", "#include \"low/one.hpp\"\n"},
+        {"src/right/deeper/right.hpp", "#include \"low/two.hpp\"\n"},
+        {"src/high/high.hpp", "#include \"left/left.hpp\"\n  # include <tidepool/face.hpp>\n"},
+        {"adapters/on/top.cpp", "#include \"high/high.hpp\"\n"},
     };
-    const lines good{"include/tidepool/detail/deep.hpp", "include/tidepool/face.hpp", "src/low", "src/high.hpp",
-                     "adapters/on/top"};
+    const lines good{"include/tidepool/detail", "src/low",  "src/left | src/right",
+                     "include/tidepool",        "src/high", "adapters"};
     CHECK(complaints(good, files) == lines{});
 
-    CHECK(complaints({good[0], good[1], good[3], good[2], good[4]}, files) ==
-          lines{"src/high.hpp includes src/low.hpp, which is listed later"});
-    CHECK(complaints({good[0], good[1], good[2], good[4]}, files) == lines{"src/high.hpp is listed 0 times"});
-    CHECK(complaints({good[0], good[1], good[2], "src/low.cpp", good[3], good[4]}, files) ==
-          lines{"src/low.cpp is listed 2 times"});
-    CHECK(complaints({good[0], good[1], good[2], good[3], good[4], "src/gone"}, files) ==
-          lines{"src/gone is listed and does not exist"});
+    CHECK(complaints({good[0], good[1], good[2], good[4], good[3], good[5]}, files) ==
+          lines{"src/high/high.hpp includes include/tidepool/face.hpp, which stands above it"});
+    CHECK(complaints({good[0], good[1], good[2], good[3], good[4]}, files) ==
+          lines{"adapters/on/top.cpp stands on no floor"});
+    CHECK(complaints({good[0], good[1], good[2], good[3], good[4], good[5], "src/gone"}, files) ==
+          lines{"src/gone is listed and nothing stands there"});
+
+    // A file listed by itself stands there and not with its folder.
+    CHECK(complaints({"include/tidepool/face.hpp src/high/high.hpp", good[0], good[1], good[2], good[5]}, files) ==
+          lines{"include/tidepool/face.hpp includes include/tidepool/detail/deep.hpp, which stands above it",
+                "src/high/high.hpp includes src/left/left.hpp, which stands above it"});
 
     source_tree strayed = files;
-    strayed["include/tidepool/face.hpp"] = "#include \"high.hpp\"\n";
-    strayed["src/low.cpp"] = "#include \"nowhere.hpp\"\n";
-    CHECK(complaints(good, strayed) == lines{"include/tidepool/face.hpp includes src/high.hpp, which is listed later",
-                                             "src/low.cpp includes src/nowhere.hpp, which does not exist"});
+    strayed["src/left/left.hpp"] = "#include \"right/deeper/right.hpp\"\n";
+    CHECK(complaints(good, strayed) ==
+          lines{"src/left/left.hpp includes src/right/deeper/right.hpp, which stands beside it"});
+
+    strayed = files;
+    strayed["include/tidepool/face.hpp"] = "#include \"high/high.hpp\"\n";
+    strayed["src/low/one.cpp"] = "#include \"nowhere.hpp\"\n";
+    CHECK(complaints(good, strayed) ==
+          lines{"include/tidepool/face.hpp includes src/high/high.hpp, which stands above it",
+                "src/low/one.cpp includes nowhere.hpp, which does not exist"});
+}
+
+TEST_CASE("a cycle on one floor is found") {
+    source_tree files{
+        {"src/low/one.hpp", ""},
+        {"src/low/one.cpp", "#include \"one.hpp\"\n#include \"two.hpp\"\n"},
+        {"src/low/two.hpp", "#include \"three.hpp\"\n"},
+        {"src/low/three.hpp", ""},
+        {"src/low/three.cpp", "#include \"three.hpp\"\n"},
+    };
+    CHECK(complaints({"src/low"}, files) == lines{});
+    // Though no header includes itself: three.cpp needs one, and one.cpp needs, by way of two, three.
+    files["src/low/three.cpp"] += "#include \"one.hpp\"\n";
+    CHECK(complaints({"src/low"}, files) ==
+          lines{"src/low/one includes src/low/two includes src/low/three includes src/low/one"});
 }
 
 }  // namespace
