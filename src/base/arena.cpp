@@ -1,8 +1,10 @@
 #include "base/arena.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 
+#include "base/assert.hpp"
 #include "base/fatal.hpp"
 #include "base/lock_guard.hpp"
 #include "base/pages.hpp"
@@ -26,6 +28,7 @@ arena::~arena() {
 }
 
 void* arena::allocate(std::size_t bytes, std::size_t alignment) noexcept {
+    TIDEPOOL_ASSERT(std::has_single_bit(alignment) && alignment <= alignment_max, "alignment %zu", alignment);
     const lock_guard hold(lock_);
     std::size_t at = round_up(used_, alignment);
     if (!chunks_ || at + bytes > chunks_->bytes) {

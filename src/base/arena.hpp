@@ -32,8 +32,10 @@ public:
     arena& operator=(const arena&) = delete;
     ~arena();
 
-    // Zeroed memory, or null when there is none. `alignment` a power of two up to 128. O(1), but for the occasional
-    // call to the operating system.
+    static constexpr std::size_t alignment_max = 128;
+
+    // Zeroed memory, or null when there is none. `alignment`: a power of two up to alignment_max. O(1), but for the
+    // occasional call to the operating system.
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
 
     // A T with `behind` bytes right after it; null when there is no memory. Its destructor never runs.

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 
+#include "base/assert.hpp"
 #include "base/fatal.hpp"
 
 namespace tidepool {
@@ -47,6 +48,7 @@ bool available() noexcept {
 }
 
 void heavy() noexcept {
+    TIDEPOOL_ASSERT(registered.load(std::memory_order_relaxed) == answer::yes, "membarrier was not asked for");
     if (membarrier(private_expedited) != 0) fatal("membarrier failed after the kernel had accepted it");
 }
 

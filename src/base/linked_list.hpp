@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "base/assert.hpp"
+
 #include <tidepool/detail/config.hpp>
 
 namespace tidepool {
@@ -38,6 +40,8 @@ public:
     // Needs: it is in this list.
     void remove(T& element) noexcept {
         const list_links<T> its = element.*Links;
+        TIDEPOOL_ASSERT((its.previous ? (its.previous->*Links).next : first_) == &element,
+                        "removed from a list it is not in");
         (its.previous ? (its.previous->*Links).next : first_) = its.next;
         (its.next ? (its.next->*Links).previous : last_) = its.previous;
     }

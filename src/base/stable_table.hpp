@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "base/arena.hpp"
+#include "base/assert.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -34,6 +35,7 @@ public:
 
     // False when there is no memory for it. One writer at a time; i < entries_max. O(1) but for a new segment.
     bool set(std::uint32_t i, T* value, arena& records) noexcept {
+        TIDEPOOL_ASSERT(i < entries_max, "entry %u", i);
         const place at = find(i);
         std::atomic<std::atomic<T*>*>& segment = segments_[at.segment];
         std::atomic<T*>* entries = segment.load(std::memory_order_relaxed);  // relaxed: only the writer stores it

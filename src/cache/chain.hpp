@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "base/arena.hpp"
+#include "base/assert.hpp"
 #include "base/fatal.hpp"
 #include "base/test_peer.hpp"
 #include "cache/dequeue.hpp"
@@ -33,6 +34,7 @@ public:
     // Owner. False when the newest ring has no room and no larger one can be had: it is size_max long already, there is
     // no memory, or a thief is just leaving the slot. Needs size_max >= first_size. O(1), but for a new ring.
     bool push_head(T* value, arena& rings, std::uint32_t size_max) noexcept {
+        TIDEPOOL_ASSERT(value && size_max >= first_size, "a chain of %u slots", size_max);
         ring* newest = head_;
         if (!newest) {
             newest = grow(rings, first_size);

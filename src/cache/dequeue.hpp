@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/assert.hpp"
 #include "base/fatal.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -43,6 +44,7 @@ public:
 
     // Owner. O(1), no loop.
     pushed push_head(T* value) noexcept {
+        TIDEPOOL_ASSERT(value, "null is no value");
         // Relaxed: only we move the head. A stale tail makes the ring look fuller than it is, never emptier.
         const std::uint64_t ends = ends_.load(std::memory_order_relaxed);
         if (head_of(ends) - tail_of(ends) == size()) return pushed::full;

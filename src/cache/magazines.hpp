@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/fatal.hpp"
 #include "base/lock_guard.hpp"
 #include "base/lock_order.hpp"
@@ -121,7 +122,12 @@ public:
     magazine* take_all() noexcept { return empties_.seems_empty() ? nullptr : empties_.take_all(); }
 
     // Needs: `m` is empty and came from here. Any thread.
-    void put(magazine* m) noexcept { empties_.push(m); }
+    void put(magazine* m) noexcept {
+        TIDEPOOL_ASSERT(m->empty() && m->size_class() == size_class_ && m->capacity() == capacity_,
+                        "size class %u, of class %u with %zu of %zu blocks", size_class_, m->size_class(), m->count(),
+                        m->capacity());
+        empties_.push(m);
+    }
 
     std::uint32_t capacity() const noexcept { return capacity_; }
 

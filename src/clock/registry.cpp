@@ -215,11 +215,24 @@ void unlock_making() noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS { state().makin
 
 void check() noexcept { state().check(); }
 
+namespace {
+
+// After each tick.
+void check_where_checked() noexcept {
+    if constexpr (checked) {
+        check();
+        thread_slots::check();
+    }
+}
+
+}  // namespace
+
 void tick_all() noexcept {
     state().for_each([](registrant& r) noexcept {
         r.tick_now();
         return true;
     });
+    check_where_checked();
 }
 
 bool tick_due(std::chrono::nanoseconds now, which those) noexcept {
@@ -233,10 +246,7 @@ bool tick_due(std::chrono::nanoseconds now, which those) noexcept {
     const bool left = all.take_turn(of, those == which::heartbeat_safe, now, worked);
     of.unfinished.store(left, std::memory_order_relaxed);
     all.ticking.unlock();
-    if constexpr (checked) {
-        check();
-        thread_slots::check();
-    }
+    check_where_checked();
     return worked;
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/assert.hpp"
 #include "base/counters.hpp"
 #include "clock/heartbeat.hpp"
 
@@ -58,6 +59,7 @@ public:
     bool releases() const noexcept { return upstream_.releases(); }
     // Needs releases().
     void release_all() noexcept {
+        TIDEPOOL_ASSERT(releases(), "an upstream that cannot");
         const upstream_call here;
         upstream_.release();
         held_.store(0, std::memory_order_relaxed);

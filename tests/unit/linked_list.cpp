@@ -8,6 +8,7 @@
 #include <deque>
 #include <vector>
 
+#include "died.hpp"
 #include "scale.hpp"
 #include "seed.hpp"
 
@@ -82,4 +83,11 @@ TEST_CASE("whole() is false for a list with a broken link") {
     REQUIRE(broken.whole());
     two.links.next = nullptr;
     CHECK_FALSE(broken.whole());
+}
+
+TEST_CASE("removing what is not in the list fails an assertion" * doctest::skip(!tidepool::detail::checked)) {
+    element one, two;
+    list some;
+    some.push_back(one);
+    CHECK(support::died([&] { some.remove(two); }).said("removed from a list it is not in"));
 }
