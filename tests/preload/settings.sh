@@ -76,10 +76,10 @@ END
 wrong_sizes_are_told_of() { # sized delete with a wrong size ends the program with a message that names the size class
     local status=0
     ulimit -c 0
-    with_shim "$BUILD/bin/tidepool-preload-wrong_size" >out 2>err || status=$?
+    with_shim "$BIN/tidepool-preload-wrong_size" >out 2>err || status=$?
     ((status == 134)) || fail "the program is aborted; it ended with $status, saying: $(cat out err)"
     grep -qE 'wrong size: .* size class [0-9]+ \([0-9]+ B\)' err || fail "the message names the size class: $(cat err)"
-    TIDEPOOL_IGNORE_SIZE=1 with_shim "$BUILD/bin/tidepool-preload-wrong_size" >out 2>err || fail "sizes are ignored: $(cat err)"
+    TIDEPOOL_IGNORE_SIZE=1 with_shim "$BIN/tidepool-preload-wrong_size" >out 2>err || fail "sizes are ignored: $(cat err)"
     [[ $(cat out) == "done" && ! -s err ]] || fail "the program comes to its end and nothing is said"
 }
 
@@ -87,7 +87,7 @@ set_user_id_programs() { # a set-user-id program writes no file, whatever its ca
     ((EUID == 0)) || skip "only root can make a program another user's"
     # The loader ignores LD_PRELOAD there, so this program is linked to the shim, which every user must be able to read.
     mkdir -m 777 open && chmod 755 .
-    cp "$SHIM" open && cp "$BUILD/bin/tidepool-preload-linked" open/program
+    cp "$SHIM" open && cp "$BIN/tidepool-preload-linked" open/program
     chown 65534:65534 open/program && chmod 755 open/libtidepool_malloc.so && chmod 6755 open/program
     local said
     said=$(TIDEPOOL_STATS=$PWD/open/stats.json open/program 2>err) || skip "it does not start: $(head -n 1 err)"
