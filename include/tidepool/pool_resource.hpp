@@ -101,9 +101,10 @@ private:
         size_class == detail::no_size_class ? missed() : detail::give_or(index_, size_class, p, missed);
     }
 
-    // Called when a request is no private hit. allocate_missed() throws std::bad_alloc.
-    [[gnu::noinline]] void* allocate_missed(std::uint32_t size_class, std::size_t bytes, std::size_t alignment);
-    [[gnu::noinline]] void deallocate_missed(void* p, std::uint32_t size_class, std::size_t bytes,
+    // Called when a request is no private hit. allocate_missed() throws std::bad_alloc. The class is of the type that
+    // the hit indexes by: to narrow it would cost each hit an instruction.
+    [[gnu::noinline]] void* allocate_missed(std::size_t size_class, std::size_t bytes, std::size_t alignment);
+    [[gnu::noinline]] void deallocate_missed(void* p, std::size_t size_class, std::size_t bytes,
                                              std::size_t alignment) noexcept;
     // For requests beyond the table of size classes. allocate_uncommon() throws std::bad_alloc.
     [[gnu::noinline]] void* allocate_uncommon(std::size_t bytes, std::size_t alignment);

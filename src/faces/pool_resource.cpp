@@ -52,8 +52,7 @@ void* pool_resource::do_allocate(std::size_t bytes, std::size_t alignment) {
     if (alignment > detail::granule || bytes > detail::pooled_bytes_max) [[unlikely]]
         return allocate_uncommon(bytes, alignment);
     const std::size_t size_class = detail::size_class_looked_up(bytes);
-    return detail::take_or(index_, size_class,
-                           [&] { return allocate_missed(static_cast<std::uint32_t>(size_class), bytes, alignment); });
+    return detail::take_or(index_, size_class, [&] { return allocate_missed(size_class, bytes, alignment); });
 }
 
 void pool_resource::do_deallocate(void* p, std::size_t bytes, std::size_t alignment) {
@@ -62,8 +61,7 @@ void pool_resource::do_deallocate(void* p, std::size_t bytes, std::size_t alignm
     if (alignment > detail::granule || bytes > detail::pooled_bytes_max) [[unlikely]]
         return deallocate_uncommon(p, bytes, alignment);
     const std::size_t size_class = detail::size_class_looked_up(bytes);
-    detail::give_or(index_, size_class, p,
-                    [&] { deallocate_missed(p, static_cast<std::uint32_t>(size_class), bytes, alignment); });
+    detail::give_or(index_, size_class, p, [&] { deallocate_missed(p, size_class, bytes, alignment); });
 }
 
 void* pool_resource::allocate_uncommon(std::size_t bytes, std::size_t alignment) {
@@ -74,10 +72,10 @@ void pool_resource::deallocate_uncommon(void* p, std::size_t bytes, std::size_t 
     deallocate_class(p, detail::size_class_of(bytes, alignment), bytes, alignment);
 }
 
-void* pool_resource::allocate_missed(std::uint32_t size_class, std::size_t bytes, std::size_t alignment) {
+void* pool_resource::allocate_missed(std::size_t size_class, std::size_t bytes, std::size_t alignment) {
     void* p = nullptr;
     if (size_class < class_count_) [[likely]]
-        p = detail::allocate_slow(*engine_, size_class);
+        p = detail::allocate_slow(*engine_, static_cast<std::uint32_t>(size_class));
     else if (bytes <= bytes_max)
         p = detail::allocate_large(*engine_, bytes, alignment);
     if (!p) [[unlikely]]
@@ -85,10 +83,10 @@ void* pool_resource::allocate_missed(std::uint32_t size_class, std::size_t bytes
     return p;
 }
 
-void pool_resource::deallocate_missed(void* p, std::uint32_t size_class, std::size_t bytes,
+void pool_resource::deallocate_missed(void* p, std::size_t size_class, std::size_t bytes,
                                       std::size_t alignment) noexcept {
     if (size_class < class_count_) [[likely]]
-        detail::deallocate_slow(*engine_, p, size_class);
+        detail::deallocate_slow(*engine_, p, static_cast<std::uint32_t>(size_class));
     else
         detail::deallocate_large(*engine_, p, bytes, alignment);
 }

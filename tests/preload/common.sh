@@ -2,7 +2,8 @@
 #
 # A script is a list of tests. Each is a function with a comment behind its opening brace that says what is tested, by
 # which CMake finds the tests. A script is run as SCRIPT TEST with these variables in the environment: SHIM (library),
-# SOURCE (checkout), BUILD (build folder), CC and CXX (compilers). A test passes if it exits with 0, and is
+# SOURCE (checkout), BUILD (build folder), CONFIG (its build type), BIN and LIB (where its programs and libraries are), CC,
+# CXX (compilers) and CMAKE. A test passes if it exits with 0, and is
 # skipped if it exits with 77. It runs in an empty folder of its own.
 set -uo pipefail
 export LC_ALL=C

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tidepool-run: what it passes on, what it finds, and its messages if it cannot help.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-run=$BUILD/bin/tidepool-run
+run=$BIN/tidepool-run
 
 # says STATUS PATTERN COMMAND...: the command exits with the status, writes one line to stderr that matches the pattern,
 # and writes nothing else.
@@ -93,10 +93,10 @@ an_upstream_is_a_library() { # --upstream chooses the library, and a missing one
 }
 
 preloaded_libraries_are_kept() { # an existing LD_PRELOAD is kept, behind the shim
-    local other=$BUILD/lib/tidepool-preload-early_library.so
+    local other=$LIB/tidepool-preload-early_library.so
     is "$SHIM:$other" env LD_PRELOAD="$other" "$run" printenv LD_PRELOAD
     is "$SHIM" env LD_PRELOAD= "$run" printenv LD_PRELOAD
-    LD_PRELOAD=$other "$run" "$BUILD/bin/tidepool-preload-early" || fail "both libraries are in the program"
+    LD_PRELOAD=$other "$run" "$BIN/tidepool-preload-early" || fail "both libraries are in the program"
 }
 
 stats_are_written() { # --stats prints to stderr, and --stats=FILE writes JSON relative to the caller
@@ -243,7 +243,7 @@ the_library_is_found() { # the library is found beside the launcher and in ../li
 }
 
 an_installed_copy_works() { # an installed copy works, also after it was moved
-    "$CMAKE" --install "$BUILD" --prefix "$PWD/one" >log 2>&1 || fail "it installs: $(tail -n 5 log)"
+    "$CMAKE" --install "$BUILD" --config "$CONFIG" --prefix "$PWD/one" >log 2>&1 || fail "it installs: $(tail -n 5 log)"
     is "$PWD/one/lib/libtidepool_malloc.so" one/bin/tidepool-run printenv LD_PRELOAD
     mv one other
     is "$PWD/other/lib/libtidepool_malloc.so" other/bin/tidepool-run printenv LD_PRELOAD

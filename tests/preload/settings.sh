@@ -76,25 +76,42 @@ END
 wrong_sizes_are_told_of() { # sized delete with a wrong size ends the program with a message that names the size class
     local status=0
     ulimit -c 0
-    with_shim "$BUILD/bin/tidepool-preload-wrong_size" >out 2>err || status=$?
+    with_shim "$BIN/tidepool-preload-wrong_size" >out 2>err || status=$?
     ((status == 134)) || fail "the program is aborted; it ended with $status, saying: $(cat out err)"
     grep -qE 'wrong size: .* size class [0-9]+ \([0-9]+ B\)' err || fail "the message names the size class: $(cat err)"
-    TIDEPOOL_IGNORE_SIZE=1 with_shim "$BUILD/bin/tidepool-preload-wrong_size" >out 2>err || fail "sizes are ignored: $(cat err)"
+    TIDEPOOL_IGNORE_SIZE=1 with_shim "$BIN/tidepool-preload-wrong_size" >out 2>err || fail "sizes are ignored: $(cat err)"
     [[ $(cat out) == "done" && ! -s err ]] || fail "the program comes to its end and nothing is said"
+}
+
+# secure_program FOLDER: makes FOLDER/program, which is set-user-id and another user's, and says whether it takes effect. The
+# loader ignores LD_PRELOAD there, so the program is linked to the shim, and to a copy beside it: its user need not be able to
+# read the checkout.
+secure_program() {
+    local folder=$1
+    chmod 777 "$folder" && cp "$SHIM" "$folder" && chmod 755 "$folder/${SHIM##*/}" || return
+    "$CXX" -std=c++20 -fno-builtin -I "$SOURCE/include" -I "$SOURCE/tests/support" "$SOURCE/tests/preload/programs/linked.cpp" \
+        -o "$folder/program" "$folder/${SHIM##*/}" -Wl,-rpath,"$folder" || fail "a program is linked to a copy of the shim"
+    chown 65534:65534 "$folder/program" && chmod 6755 "$folder/program" || return
+    [[ $("$folder/program" 2>err) == secure ]]
 }
 
 set_user_id_programs() { # a set-user-id program writes no file, whatever its caller sets
     ((EUID == 0)) || skip "only root can make a program another user's"
-    # The loader ignores LD_PRELOAD there, so this program is linked to the shim, which every user must be able to read.
-    mkdir -m 777 open && chmod 755 .
-    cp "$SHIM" open && cp "$BUILD/bin/tidepool-preload-linked" open/program
-    chown 65534:65534 open/program && chmod 755 open/libtidepool_malloc.so && chmod 6755 open/program
-    local said
-    said=$(TIDEPOOL_STATS=$PWD/open/stats.json open/program 2>err) || skip "it does not start: $(head -n 1 err)"
-    [[ $said == secure ]] || skip "set-user-id has no effect here"
-    [[ ! -e open/stats.json ]] || fail "no file is written"
-    chown 0:0 open/program && chmod 755 open/program
-    TIDEPOOL_STATS=$PWD/open/stats.json open/program && [[ -s open/stats.json ]] || fail "otherwise it is"
+    chmod 755 .
+    # Temporary files may lie where set-user-id has no effect, or where nobody else gets to.
+    local place open
+    for place in "$PWD" /var/tmp /dev/shm /run /usr/local/lib; do
+        open=$(mktemp -d "$place/open-XXXXXX") || continue
+        # shellcheck disable=SC2064 # this folder, not the next
+        trap "rm -rf '$work' '$open'" EXIT
+        secure_program "$open" && break
+        rm -rf "$open"
+    done
+    [[ -d $open ]] || skip "set-user-id has no effect here: $(head -n 1 err)"
+    TIDEPOOL_STATS=$open/stats.json "$open/program" >/dev/null || fail "it ends well"
+    [[ ! -e $open/stats.json ]] || fail "no file is written"
+    chown 0:0 "$open/program" && chmod 755 "$open/program"
+    TIDEPOOL_STATS=$open/stats.json "$open/program" && [[ -s $open/stats.json ]] || fail "otherwise it is"
 }
 
 run_test "$@"

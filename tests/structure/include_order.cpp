@@ -138,7 +138,7 @@ lines complaints(const lines& order, const source_tree& files) {
     return found;
 }
 
-TEST_CASE("a file of the library includes only its own floor and lower ones, without a cycle") {
+TEST_CASE("a file includes only its own floor and lower ones, without a cycle") {
     const lines order = listed_in(text_of(root / "src/README.md"));
     REQUIRE_MESSAGE(!order.empty(), "src/README.md has no list between its marks");
     for (const std::string& complaint : complaints(order, library())) FAIL_CHECK(complaint);
