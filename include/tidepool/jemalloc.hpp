@@ -55,7 +55,6 @@ public:
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
     void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept;
     std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept;
-    void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept;
     // All idle memory of the arena goes to the operating system.
     void purge() noexcept;
     // Frees all blocks of the arena at once, those in use, too. Nobody may be using it. The arena goes on empty.
