@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include "adapters/preload/base/exported.hpp"
 #include "backing/backing.hpp"
 #include "base/pages.hpp"
-#include "exported.hpp"
 #include "shim.hpp"
 
 namespace tidepool {

@@ -8,8 +8,8 @@
 
 #include <dlfcn.h>
 
+#include "adapters/preload/base/exported.hpp"
 #include "base/fatal.hpp"
-#include "exported.hpp"
 #include "shim.hpp"
 
 extern "C" {

@@ -11,8 +11,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "adapters/preload/base/exported.hpp"
 #include "backing/backing.hpp"
-#include "exported.hpp"
 #include "shim.hpp"
 
 namespace tidepool {

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "program_file.hpp"
 
 // From CMake: TIDEPOOL_VERSION; TIDEPOOL_LIBRARY_FOLDER, where the library is installed; and
@@ -26,9 +27,9 @@ constexpr char usage[] =
     "Runs a program with libtidepool_malloc.so in place of its malloc.\n"
     "\n"
     "  --stats          print what was counted to stderr when the program exits\n"
-    "  --stats=FILE     write it to FILE as JSON instead; FILE ends in .json, %p in it is the process id\n"
-    "  --decay MS       give back what nobody used for two ticks of MS milliseconds, 0 to 86400000;\n"
-    "                   default 1000; 0: only when the program calls malloc_trim\n"
+    "  --stats=FILE     write it to FILE as JSON instead; FILE ends in .json, %%p in it is the process id\n"
+    "  --decay MS       give back what nobody used for two ticks of MS milliseconds, 0 to %ld;\n"
+    "                   default %ld; 0: only when the program calls malloc_trim\n"
     "  --background     tick by a thread of its own, so that an idle program gives memory back, too\n"
     "  --upstream NAME  where the memory comes from: libc, mimalloc, jemalloc or pages, as far as they were built;\n"
     "                   default libc\n"
@@ -37,7 +38,8 @@ constexpr char usage[] =
     "Exit status: the program's own; 2 for a bad command line, 127 where there is no such program, 126 where it\n"
     "cannot be run with the library.\n";
 
-constexpr long decay_ms_max = 86'400'000;
+constexpr long decay_ms_max = tidepool::detail::limits::decay_interval_max.count();
+constexpr long decay_ms_default = tidepool::detail::limits::decay_interval_default.count();
 
 [[noreturn]] void stop(int exit_status, const std::string& why) {
     std::fprintf(stderr, "tidepool-run: %s\n", why.c_str());
@@ -92,7 +94,7 @@ choices read_command_line(int argc, char** argv) {
         }
         if (has_value && !takes_value) stop(2, "unknown option " + argument + " (--help tells what there is)");
         if (name == "--help") {
-            std::fputs(usage, stdout);
+            std::printf(usage, decay_ms_max, decay_ms_default);
             std::exit(0);
         } else if (name == "--version") {
             std::puts("tidepool-run " TIDEPOOL_VERSION);
@@ -104,7 +106,8 @@ choices read_command_line(int argc, char** argv) {
             if (has_value) chosen.stats = absolute(chosen.stats);
         } else if (name == "--decay") {
             chosen.decay = value();
-            if (!is_decay(chosen.decay)) stop(2, "--decay " + chosen.decay + ": allowed is 0 to 86400000");
+            if (!is_decay(chosen.decay))
+                stop(2, "--decay " + chosen.decay + ": allowed is 0 to " + std::to_string(decay_ms_max));
         } else if (name == "--background") {
             chosen.background = true;
         } else if (name == "--upstream") {
