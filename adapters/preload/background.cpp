@@ -16,12 +16,12 @@ namespace background {
 
 namespace {
 
-constexpr std::size_t stack_bytes = std::size_t{64} << 10;  // beyond what the system asks for
+constexpr std::size_t stack_bytes = std::size_t{64} << 10;  // beyond the system's minimum
 constexpr long shortest_sleep_ms = 5, longest_sleep_ms = 1000;
 
 bool running = false;  // written at load, read after a fork
 
-// Twice a tick, so that one which is due waits for half an interval at most.
+// Twice per decay interval, so that a tick is at most half an interval late.
 void* run(void*) {
     const long ms = std::clamp(current.decay_ms / 2, shortest_sleep_ms, longest_sleep_ms);
     const timespec pause{ms / 1000, ms % 1000 * 1'000'000};

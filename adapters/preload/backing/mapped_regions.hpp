@@ -10,6 +10,7 @@
 #include "base/lock_order.hpp"
 #include "base/pages.hpp"
 #include "base/spin_lock.hpp"
+#include "base/thread_safety.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -37,7 +38,7 @@ private:
     static constexpr std::size_t bytes_least = std::size_t{512} << 10, bytes_most = std::size_t{4} << 20;
 
     // Maps a region twice as large as the last one, whose rest is unmapped.
-    bool map(std::size_t bytes, std::size_t alignment) noexcept {
+    bool map(std::size_t bytes, std::size_t alignment) noexcept TIDEPOOL_REQUIRES(lock_) {
         const std::size_t wanted = std::max(bytes, region_bytes_);
         void* p = detail::map_pages(wanted, std::max(alignment, std::min(wanted, huge_page_bytes)));
         if (!p) return false;
@@ -51,10 +52,10 @@ private:
     // Regions that can hold huge pages are aligned to them.
     static constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
-    detail::spin_lock lock_{detail::lock_rank::mapped_regions};  // guards all below
-    std::byte* next_ = nullptr;  // the rest of the last region; spans are cut from its end
-    std::size_t left_ = 0;
-    std::size_t region_bytes_ = bytes_least;
+    detail::spin_lock lock_{detail::lock_rank::mapped_regions};
+    std::byte* next_ TIDEPOOL_GUARDED_BY(lock_) = nullptr;  // the rest of the last region; spans are cut from its end
+    std::size_t left_ TIDEPOOL_GUARDED_BY(lock_) = 0;
+    std::size_t region_bytes_ TIDEPOOL_GUARDED_BY(lock_) = bytes_least;
 };
 
 }  // namespace preload
