@@ -8,8 +8,9 @@ inline namespace TIDEPOOL_ABI {
 namespace preload {
 namespace background {
 
-// Starts the thread. To be called once a process; without effect if there can be no further thread.
-void start() noexcept;
+// Starts the thread, which calls each_time() twice per `interval_ms`. To be called once a process; without effect if
+// there can be no further thread.
+void start(long interval_ms, void (*each_time)() noexcept) noexcept;
 
 // Starts it again if it ran before the fork.
 void after_fork_in_child() noexcept;

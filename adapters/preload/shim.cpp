@@ -112,7 +112,7 @@ __attribute__((constructor(101))) void on_load() {
         const slow_section section;
         if (section) pool_ready();
     }
-    if (current.background) background::start();
+    if (current.background && current.decay_ms > 0) background::start(current.decay_ms, tick_at_leisure);
 }
 
 void look_at_the_clock() noexcept {

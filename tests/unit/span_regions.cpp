@@ -98,7 +98,7 @@ TEST_CASE("the first span allocates a region, and purge() returns a free region"
     CHECK(backing::out == 0);
 }
 
-TEST_CASE("without memory for a region a span comes from the allocator itself, and returns there") {
+TEST_CASE("without memory for a region, a span comes from the allocator itself") {
     regions r;
     backing::bytes_max = regions::region_bytes - 1;
     void* single = r.allocate(slot, slot);
