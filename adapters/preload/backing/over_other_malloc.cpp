@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 
+#include "adapters/base/natural_alignment.hpp"
 #include "adapters/preload/base/set_aside.hpp"
 #include "adapters/preload/base/slow_section.hpp"
 #include "backing.hpp"
@@ -63,7 +64,7 @@ bool deallocate_noted(void* p) noexcept {
 
 // In a slow section, with p taken out of the book, so that no other thread enters the same address meanwhile.
 void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
-    void* moved = other_malloc::reallocate(p, had, bytes);
+    void* moved = other_malloc::reallocate(p, had, detail::naturally_aligned_bytes(bytes, detail::natural_alignment));
     if (!book().set(moved ? moved : p, moved ? bytes : had))
         detail::fatal("no memory for the book of large blocks, in a realloc from %zu to %zu bytes", had, bytes);
     if (moved) in_use.fetch_add(bytes - had, std::memory_order_relaxed);
