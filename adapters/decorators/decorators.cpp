@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <system_error>
 
+#include "base/splitmix.hpp"
 #include "clock/registry.hpp"
 
 namespace tidepool {
@@ -19,8 +20,8 @@ inline namespace TIDEPOOL_ABI {
 
 counting_upstream::counts counting_upstream::counted() const noexcept {
     counts now;
-    // Blocks that come back first: so never more have come back than went out.
-    now.deallocations = deallocations_.load(std::memory_order_acquire);  // partner: in()
+    // Deallocations first, so that there are never more of them than allocations.
+    now.deallocations = deallocations_.load(std::memory_order_acquire);  // partner: account_in()
     now.allocations = allocations_.load(std::memory_order_relaxed);
     now.failures = failures_.load(std::memory_order_relaxed);
     now.purges = purges_.load(std::memory_order_relaxed);
@@ -29,7 +30,7 @@ counting_upstream::counts counting_upstream::counted() const noexcept {
     return now;
 }
 
-void counting_upstream::out(std::size_t bytes, std::size_t asked, std::size_t got) noexcept {
+void counting_upstream::account_out(std::size_t bytes, std::size_t asked, std::size_t got) noexcept {
     if (got < asked) failures_.fetch_add(asked - got, std::memory_order_relaxed);
     if (got == 0) return;
     allocations_.fetch_add(got, std::memory_order_relaxed);
@@ -39,39 +40,39 @@ void counting_upstream::out(std::size_t bytes, std::size_t asked, std::size_t go
     }
 }
 
-// Before the block is somebody else's, or the peak would count it twice.
-void counting_upstream::in(std::size_t bytes, std::size_t count) noexcept {
+// Before the deallocation, because the peak would count the block twice if another thread is given it.
+void counting_upstream::account_in(std::size_t bytes, std::size_t count) noexcept {
     bytes_live_.fetch_sub(bytes * count, std::memory_order_relaxed);
-    deallocations_.fetch_add(count, std::memory_order_release);  // what was counted when it went out
+    deallocations_.fetch_add(count, std::memory_order_release);  // with what account_out() has counted
 }
 
 void* counting_upstream::allocate(std::size_t bytes, std::size_t alignment) noexcept {
-    void* p = upstream_.allocate(bytes, alignment);
-    out(bytes, 1, p ? 1 : 0);
+    void* p = backing_.allocate(bytes, alignment);
+    account_out(bytes, 1, p ? 1 : 0);
     return p;
 }
 
 std::size_t counting_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** blocks,
                                               std::size_t count) noexcept {
-    const std::size_t got = upstream_.allocate_batch(bytes, alignment, blocks, count);
-    out(bytes, count, got);
+    const std::size_t got = backing_.allocate_batch(bytes, alignment, blocks, count);
+    account_out(bytes, count, got);
     return got;
 }
 
 void counting_upstream::deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
-    in(bytes, 1);
-    upstream_.deallocate(p, bytes, alignment);
+    account_in(bytes, 1);
+    backing_.deallocate(p, bytes, alignment);
 }
 
 void counting_upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks,
                                          std::size_t count) noexcept {
-    in(bytes, count);
-    upstream_.deallocate_batch(bytes, alignment, blocks, count);
+    account_in(bytes, count);
+    backing_.deallocate_batch(bytes, alignment, blocks, count);
 }
 
 void counting_upstream::purge() noexcept {
     purges_.fetch_add(1, std::memory_order_relaxed);
-    upstream_.purge();
+    backing_.purge();
 }
 
 // ---- limited -------------------------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ bool limited_upstream::reserve(std::size_t bytes) noexcept {
     return true;
 }
 
-// No lock is held while the pools give back; several threads may be at it at once.
+// Holds no lock while the pools return memory, so several threads may do this at once.
 void* limited_upstream::allocate(std::size_t bytes, std::size_t alignment) noexcept {
     if (bytes > bytes_max_) return nullptr;
     bool fits = reserve(bytes);
@@ -94,8 +95,8 @@ void* limited_upstream::allocate(std::size_t bytes, std::size_t alignment) noexc
         fits = reserve(bytes);
     }
     if (!fits) return nullptr;
-    void* p = upstream_.allocate(bytes, alignment);
-    if (!p) give_up(bytes);
+    void* p = backing_.allocate(bytes, alignment);
+    if (!p) unreserve(bytes);
     return p;
 }
 
@@ -103,14 +104,14 @@ std::size_t limited_upstream::allocate_batch(std::size_t bytes, std::size_t alig
                                              std::size_t count) noexcept {
     std::size_t got = 0;
     if (count <= bytes_max_ / std::max<std::size_t>(bytes, 1) && reserve(bytes * count)) {
-        got = upstream_.allocate_batch(bytes, alignment, out, count);
-        give_up(bytes * (count - got));
+        got = backing_.allocate_batch(bytes, alignment, out, count);
+        unreserve(bytes * (count - got));
         return got;
     }
-    // What is left, and only where that is nothing, what the pools can spare.
+    // What is left; only if that is nothing, what the pools can return.
     while (got < count && reserve(bytes)) {
-        if (!(out[got] = upstream_.allocate(bytes, alignment))) {
-            give_up(bytes);
+        if (!(out[got] = backing_.allocate(bytes, alignment))) {
+            unreserve(bytes);
             return got;
         }
         ++got;
@@ -119,22 +120,22 @@ std::size_t limited_upstream::allocate_batch(std::size_t bytes, std::size_t alig
     return got;
 }
 
-// The bytes are free when the block is back, not before.
+// The bytes are free after the deallocation, not before.
 void limited_upstream::deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
-    upstream_.deallocate(p, bytes, alignment);
-    give_up(bytes);
+    backing_.deallocate(p, bytes, alignment);
+    unreserve(bytes);
 }
 
 void limited_upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks,
                                         std::size_t count) noexcept {
-    upstream_.deallocate_batch(bytes, alignment, blocks, count);
-    give_up(bytes * count);
+    backing_.deallocate_batch(bytes, alignment, blocks, count);
+    unreserve(bytes * count);
 }
 
 // ---- logging -------------------------------------------------------------------------------------------------------
 
-logging_upstream::logging_upstream(const upstream& below, const char* path)
-    : upstream_adaptor(below), file_(::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+logging_upstream::logging_upstream(const upstream& backing, const char* path)
+    : upstream_decorator(backing), file_(::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
     if (file_ < 0) throw std::system_error(errno, std::generic_category(), path);
 }
 
@@ -154,34 +155,34 @@ void logging_upstream::write(const char* what, const void* p, std::size_t bytes,
 }
 
 void* logging_upstream::allocate(std::size_t bytes, std::size_t alignment) noexcept {
-    void* p = upstream_.allocate(bytes, alignment);
+    void* p = backing_.allocate(bytes, alignment);
     write("allocate", p, bytes, alignment);
     return p;
 }
 
 std::size_t logging_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
                                              std::size_t count) noexcept {
-    const std::size_t got = upstream_.allocate_batch(bytes, alignment, out, count);
+    const std::size_t got = backing_.allocate_batch(bytes, alignment, out, count);
     for (std::size_t i = 0; i < got; ++i) write("allocate", out[i], bytes, alignment);
     if (got < count) write("allocate", nullptr, bytes, alignment);
     return got;
 }
 
-// Before: the address may be somebody else's a moment later, and the lines shall tell the story in order.
+// Before the deallocation, because another thread may be given the address afterwards, and its line must come later.
 void logging_upstream::deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
     write("deallocate", p, bytes, alignment);
-    upstream_.deallocate(p, bytes, alignment);
+    backing_.deallocate(p, bytes, alignment);
 }
 
 void logging_upstream::deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks,
                                         std::size_t count) noexcept {
     for (std::size_t i = 0; i < count; ++i) write("deallocate", blocks[i], bytes, alignment);
-    upstream_.deallocate_batch(bytes, alignment, blocks, count);
+    backing_.deallocate_batch(bytes, alignment, blocks, count);
 }
 
 void logging_upstream::purge() noexcept {
     write("purge", nullptr, 0, 0);
-    upstream_.purge();
+    backing_.purge();
 }
 
 // ---- failing -------------------------------------------------------------------------------------------------------
@@ -205,37 +206,27 @@ bool failing_upstream::fails() noexcept {
     const std::uint64_t number = asked_.fetch_add(1, std::memory_order_relaxed) + 1;
     bool failed = number >= first_.load(std::memory_order_relaxed) && number <= last_.load(std::memory_order_relaxed);
     if (const std::uint32_t one_in = one_in_.load(std::memory_order_relaxed)) {
-        // A finalizer of splitmix64.
-        std::uint64_t z = seed_.load(std::memory_order_relaxed) + 0x9E3779B97F4A7C15U * number;
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9U;
-        z = (z ^ z >> 27) * 0x94D049BB133111EBU;
-        failed = (z ^ z >> 31) % one_in == 0;
+        const std::uint64_t of_this = seed_.load(std::memory_order_relaxed) + detail::splitmix_step * number;
+        failed = detail::splitmix_mix(of_this) % one_in == 0;
     }
     if (failed) failures_.fetch_add(1, std::memory_order_relaxed);
     return failed;
 }
 
-std::size_t failing_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
-                                             std::size_t count) noexcept {
-    std::size_t got = 0;
-    while (got < count && (out[got] = allocate(bytes, alignment))) ++got;
-    return got;
-}
-
 // ---- retrying ------------------------------------------------------------------------------------------------------
 
 void* retrying_upstream::allocate(std::size_t bytes, std::size_t alignment) noexcept {
-    void* p = upstream_.allocate(bytes, alignment);
+    void* p = backing_.allocate(bytes, alignment);
     for (int i = 0; !p && i < retries_max && out_of_memory_(bytes, alignment); ++i)
-        p = upstream_.allocate(bytes, alignment);
+        p = backing_.allocate(bytes, alignment);
     return p;
 }
 
 std::size_t retrying_upstream::allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
                                               std::size_t count) noexcept {
-    std::size_t got = upstream_.allocate_batch(bytes, alignment, out, count);
+    std::size_t got = backing_.allocate_batch(bytes, alignment, out, count);
     for (int i = 0; got == 0 && i < retries_max && out_of_memory_(bytes, alignment); ++i)
-        got = upstream_.allocate_batch(bytes, alignment, out, count);
+        got = backing_.allocate_batch(bytes, alignment, out, count);
     return got;
 }
 

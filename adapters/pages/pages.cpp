@@ -1,5 +1,4 @@
-// The operating system as upstream: every block is pages of its own, and leaves the process when it goes back. Any
-// thread.
+// The operating system as upstream: every block is pages of its own, which deallocate() unmaps. Any thread.
 #include <cstddef>
 
 #include "base/pages.hpp"

@@ -7,7 +7,6 @@
 #include <climits>
 
 #include "base/signals_blocked.hpp"
-#include "shim.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -16,25 +15,23 @@ namespace background {
 
 namespace {
 
-constexpr std::size_t stack_bytes = std::size_t{64} << 10;  // beyond what the system asks for
+constexpr std::size_t stack_bytes = std::size_t{64} << 10;  // beyond the system's minimum
 constexpr long shortest_sleep_ms = 5, longest_sleep_ms = 1000;
 
-bool running = false;  // written at load, read after a fork
+// Written at load, read by the thread and after a fork.
+void (*tick)() noexcept = nullptr;
+long sleep_ms;
+bool running = false;
 
-// Twice a tick, so that one which is due waits for half an interval at most.
 void* run(void*) {
-    const long ms = std::clamp(current.decay_ms / 2, shortest_sleep_ms, longest_sleep_ms);
-    const timespec pause{ms / 1000, ms % 1000 * 1'000'000};
+    const timespec pause{sleep_ms / 1000, sleep_ms % 1000 * 1'000'000};
     for (;;) {
         ::nanosleep(&pause, nullptr);
-        tick_at_leisure();
+        tick();
     }
 }
 
-}  // namespace
-
-void start() noexcept {
-    if (current.decay_ms == 0) return;
+void start_thread() noexcept {
     const detail::signals_blocked for_the_thread;  // the program's signals are for the program's threads
     pthread_attr_t attributes;
     ::pthread_attr_init(&attributes);
@@ -45,8 +42,17 @@ void start() noexcept {
     ::pthread_attr_destroy(&attributes);
 }
 
+}  // namespace
+
+// Twice per interval, so that a tick is at most half an interval late.
+void start(long interval_ms, void (*each_time)() noexcept) noexcept {
+    sleep_ms = std::clamp(interval_ms / 2, shortest_sleep_ms, longest_sleep_ms);
+    tick = each_time;
+    start_thread();
+}
+
 void after_fork_in_child() noexcept {
-    if (running) start();
+    if (running) start_thread();
 }
 
 }  // namespace background

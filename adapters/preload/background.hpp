@@ -1,4 +1,4 @@
-// A thread that ticks, for processes that are idle and should give memory back nevertheless. Off unless asked for.
+// A thread that ticks, so that idle processes return memory. Off by default.
 #pragma once
 
 #include <tidepool/detail/config.hpp>
@@ -8,10 +8,11 @@ inline namespace TIDEPOOL_ABI {
 namespace preload {
 namespace background {
 
-// Starts the thread. Once a process; without effect where no thread can be had.
-void start() noexcept;
+// Starts the thread, which calls each_time() twice per `interval_ms`. To be called once a process; without effect if
+// there can be no further thread.
+void start(long interval_ms, void (*each_time)() noexcept) noexcept;
 
-// Starts it again, where it ran before the fork.
+// Starts it again if it ran before the fork.
 void after_fork_in_child() noexcept;
 
 }  // namespace background

@@ -1,5 +1,5 @@
-// The malloc family. What the C library, POSIX and the GNU manual say of each function holds; what they leave open is
-// as with glibc.
+// The malloc family, as the C standard, POSIX and the GNU manual define each function, and as glibc has it where they
+// are silent.
 #include <malloc.h>
 
 #include <bit>
@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include "adapters/preload/base/exported.hpp"
 #include "backing/backing.hpp"
 #include "base/pages.hpp"
-#include "exported.hpp"
 #include "shim.hpp"
 
 namespace tidepool {
@@ -43,12 +43,13 @@ void* allocate_aligned(std::size_t alignment, std::size_t bytes) noexcept {
     void* p = allocate(size_class);
     if ((reinterpret_cast<std::uintptr_t>(p) & (alignment - 1)) == 0) [[likely]]
         return p;
-    // From below, and so large enough but aligned to 16 only: in a slow section, or let in by a sized form.
+    // The backing's, which is large enough but aligned to 16 only: allocated in a slow section, or freed to the pool by
+    // a sized form.
     backing::free(p);
     return allocate_large_aligned(alignment, bytes);
 }
 
-// A block stays where it is while at least half of it is used, and where there is no smaller one.
+// A block stays where it is if at least half of it is used, or there is no smaller one.
 void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
     const std::size_t has = class_bytes(size_class);
     if (bytes == 0) {
@@ -103,7 +104,7 @@ EXPORTED void* reallocarray(void* p, std::size_t count, std::size_t bytes) noexc
     return __builtin_mul_overflow(count, bytes, &all) ? fail(ENOMEM) : realloc(p, all);
 }
 
-// Any alignment is rounded up to a power of two, as glibc does.
+// The alignment is rounded up to a power of two, as in glibc.
 EXPORTED void* memalign(std::size_t alignment, std::size_t bytes) noexcept {
     if (alignment > bytes_max / 2 + 1) return fail(EINVAL);
     return allocate_aligned(std::bit_ceil(alignment), bytes);
@@ -132,7 +133,7 @@ EXPORTED void* pvalloc(std::size_t bytes) noexcept {
 
 EXPORTED void cfree(void* p) noexcept { deallocate(p); }
 
-// C23. The size may be that of a realloc() that left the block where it was, so the page map is asked all the same.
+// C23. The size may be that of a realloc() that left the block where it was, so the page map is used nevertheless.
 EXPORTED void free_sized(void* p, std::size_t) noexcept { deallocate(p); }
 EXPORTED void free_aligned_sized(void* p, std::size_t, std::size_t) noexcept { deallocate(p); }
 

@@ -1,19 +1,19 @@
-// Every operator new and delete.
+// All forms of operator new and delete.
 //
-// The C++ runtime library is the program's, where it has one: what is wanted of it is referred to weakly, so that a C
-// program need not load it.
+// The C++ runtime library is the program's, if it has one. Its functions are referred to weakly, so that a C program
+// need not load it.
 #include <cerrno>
 #include <cstddef>
 #include <new>
 
 #include <dlfcn.h>
 
+#include "adapters/preload/base/exported.hpp"
 #include "base/fatal.hpp"
-#include "exported.hpp"
 #include "shim.hpp"
 
 extern "C" {
-// std::get_new_handler() and std::__throw_bad_alloc(), under the names that the linker knows them by.
+// std::get_new_handler() and std::__throw_bad_alloc(), by their linker names.
 std::new_handler get_new_handler_weakly() noexcept __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
 void throw_bad_alloc_weakly() __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak));
 void* malloc(std::size_t) noexcept;
@@ -27,7 +27,7 @@ using namespace detail;
 
 namespace {
 
-// The runtime library's function; also where it was loaded later than we were, and for nobody else to see.
+// The runtime library's function, also if that was loaded after the shim, and locally.
 template <class Function>
 Function* runtime(Function* linked, const char* name) noexcept {
     if (linked) return linked;
@@ -35,7 +35,7 @@ Function* runtime(Function* linked, const char* name) noexcept {
     return library ? reinterpret_cast<Function*>(::dlsym(library, name)) : nullptr;
 }
 
-// As the standard has it: the new-handler is called until there is memory, or until it throws or is none.
+// As the standard requires, calls the new-handler until there is memory, it throws, or there is none.
 template <class Ask>
 void* ask_or_throw(std::size_t bytes, Ask ask) {
     for (;;) {
@@ -60,8 +60,8 @@ void* new_aligned(std::size_t bytes, std::align_val_t alignment) {
     return ask_or_throw(bytes, [=] { return ::aligned_alloc(static_cast<std::size_t>(alignment), bytes); });
 }
 
-// Forms that do not throw: where there is no memory it is the C++ library's own form that asks again, by our form that
-// throws, since it takes a catch to hide what a new-handler throws, and a catch takes that library.
+// For forms that do not throw: if there is no memory, the C++ library's own form asks again, by calling the throwing
+// form above. A new-handler's exception must be caught, and a catch needs that library.
 void* ask_without_throwing(const char* name, auto... arguments) noexcept {
     using form = void*(decltype(arguments)..., const std::nothrow_t&) noexcept;
     const auto its = runtime<form>(nullptr, name);
@@ -70,8 +70,7 @@ void* ask_without_throwing(const char* name, auto... arguments) noexcept {
     return p;
 }
 
-// The size is the program's word for the block's class. What it does with a wrong one is found when the block goes
-// down.
+// Takes the block's class from the size that the program says. A wrong one is found when the block returns to its span.
 void delete_sized(void* p, std::size_t bytes, std::size_t alignment) noexcept {
     const std::uint32_t size_class = size_class_of(bytes, alignment);
     if (!p || size_class == no_size_class || current.ignore_size) [[unlikely]]

@@ -1,7 +1,6 @@
-// What tidepool-run must know of a program before it starts it: where it is, and whether a library can be preloaded
-// into it. Reads files, starts nothing. One thread.
+// Finds a program, and whether a library can be preloaded into it, for tidepool-run. Reads files only. One thread.
 //
-// The dynamic loader preloads nothing, and mostly says nothing, where a program is statically linked, is made for
+// The dynamic loader preloads nothing, usually without a message, into a program that is statically linked, is made for
 // another machine than the library, or runs with more rights than its caller.
 #pragma once
 
@@ -22,9 +21,9 @@
 
 namespace launcher {
 
-// Why a program cannot be started with the library; exit_status 0 where it can.
+// Why a program cannot be started with the library; exit_status 0 if it can.
 struct verdict {
-    int exit_status = 0;  // as shells have it: 127 it is not there, 126 it is there and cannot be run
+    int exit_status = 0;  // as of shells: 127 it does not exist, 126 it cannot be run
     std::string why;
 };
 
@@ -33,7 +32,7 @@ inline bool is_regular_file(const std::string& path) {
     return stat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode);
 }
 
-// Whether exec would take the file.
+// Whether exec would run the file.
 inline verdict judge(const std::string& path) {
     if (access(path.c_str(), F_OK) != 0) return {127, path + ": " + std::strerror(errno)};
     if (!is_regular_file(path)) return {126, path + " is not a program"};
@@ -41,7 +40,7 @@ inline verdict judge(const std::string& path) {
     return {};
 }
 
-// What execvp would run under `name`. Of the folders in PATH the first wins that has an executable file of that name.
+// The program that execvp would run for `name`: the first executable file of that name in the folders of PATH.
 inline std::pair<std::string, verdict> find_program(const std::string& name) {
     if (name.find('/') != std::string::npos) return {name, judge(name)};
 
@@ -60,7 +59,7 @@ inline std::pair<std::string, verdict> find_program(const std::string& name) {
     return {name, best};
 }
 
-// The first `most` bytes of a file at `offset`; fewer where it ends before, none where it cannot be read.
+// `most` bytes of a file from `offset` on; fewer at its end, none if it cannot be read.
 inline std::string bytes_of(const std::string& path, std::size_t most, std::size_t offset = 0) {
     std::string bytes(most, '\0');
     const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -72,14 +71,14 @@ inline std::string bytes_of(const std::string& path, std::size_t most, std::size
 
 inline bool is_elf(const std::string& bytes) { return bytes.compare(0, SELFMAG, ELFMAG) == 0; }
 
-// Class (32 or 64 bits), byte order and machine: programs and libraries that differ in one do not go together.
+// Whether a program can load a library: class (32 or 64 bits), byte order and machine are the same.
 inline bool same_machine(const std::string& one, const std::string& other) {
     constexpr std::size_t machine_at = offsetof(ElfW(Ehdr), e_machine);  // the same in both classes
     return one.size() >= machine_at + 2 && other.size() >= machine_at + 2 &&
            one.compare(EI_CLASS, 2, other, EI_CLASS, 2) == 0 && one.compare(machine_at, 2, other, machine_at, 2) == 0;
 }
 
-// Whether the file asks for a dynamic loader. Needs a file of our own class.
+// Whether the file has a dynamic loader. Requires a file of this program's class.
 inline bool is_dynamic(const std::string& path, const std::string& head) {
     ElfW(Ehdr) about;
     if (head.size() < sizeof about) return false;
@@ -94,8 +93,8 @@ inline bool is_dynamic(const std::string& path, const std::string& head) {
     return false;
 }
 
-// Whether running the file gives rights that the caller has not; the loader then ignores LD_PRELOAD. Root gains
-// nothing by root's files.
+// Whether running the file grants rights that the caller does not have; the loader then ignores LD_PRELOAD. Root gains
+// nothing by its own files.
 inline bool gives_rights(const std::string& path) {
     struct stat about;
     if (stat(path.c_str(), &about) != 0) return false;
@@ -105,7 +104,7 @@ inline bool gives_rights(const std::string& path) {
     return getuid() != 0 && getxattr(path.c_str(), "security.capability", nullptr, 0) > 0;
 }
 
-// What runs a script: the program its first line names, or the shell where it names none.
+// The interpreter of a script: the program in its first line, or the shell.
 inline std::string interpreter_of(const std::string& head) {
     if (head.compare(0, 2, "#!") != 0) return "/bin/sh";
     const std::string line = head.substr(2, head.find('\n') - 2);
@@ -114,11 +113,11 @@ inline std::string interpreter_of(const std::string& head) {
     return line.substr(begin, line.find_first_of(" \t\r", begin) - begin);
 }
 
-// Whether `library` can be preloaded into the program at `path`, or into what interprets it.
+// Whether `library` can be preloaded into the program at `path`, or into its interpreter.
 // NOLINTNEXTLINE(misc-no-recursion): scripts_max bounds it
 inline verdict examine(const std::string& path, const std::string& library, int scripts_max = 4) {
     const std::string head = bytes_of(path, 4096);
-    if (head.empty()) return {};  // may be executable without being readable: then exec shall decide
+    if (head.empty()) return {};  // executable and not readable: exec decides
     if (!is_elf(head)) {
         const std::string interpreter = interpreter_of(head);
         verdict end{126, "its interpreters are scripts, too"};

@@ -1,4 +1,4 @@
-// What the shim tells of itself: mallinfo, malloc_stats, malloc_info, and the statistics at exit.
+// Statistics of the shim: mallinfo, malloc_stats, malloc_info, and the report at exit.
 #include <fcntl.h>
 #include <malloc.h>
 #include <unistd.h>
@@ -11,8 +11,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "adapters/preload/base/exported.hpp"
 #include "backing/backing.hpp"
-#include "exported.hpp"
 #include "shim.hpp"
 
 namespace tidepool {
@@ -21,7 +21,7 @@ namespace preload {
 
 namespace {
 
-// Text for a file descriptor. Allocates nothing, since it may be all that still works.
+// Text for a file descriptor. Allocates nothing, because there may be no memory.
 class text {
 public:
     explicit text(int descriptor) noexcept : descriptor_(descriptor) {}
@@ -54,7 +54,7 @@ private:
     std::array<char, 1024> buffer_;
 };
 
-// Large blocks are those below.
+// The backing's blocks are the large ones.
 tidepool::stats all_stats() noexcept {
     tidepool::stats now = snapshot();
     now.large_bytes = backing::measure().in_use;
@@ -81,7 +81,7 @@ void write_json(int descriptor) noexcept {
     out.add("\n}\n");
 }
 
-// The name with the process id for "%p", in `out`. False where there is no room.
+// The file's name with the process id in place of "%p", in `out`. False if it is too long.
 bool file_name(std::array<char, PATH_MAX>& out) noexcept {
     const char* from = current.stats_file.data();
     std::size_t used = 0;
@@ -96,13 +96,13 @@ bool file_name(std::array<char, PATH_MAX>& out) noexcept {
     return !*from;
 }
 
-// Standard error as it was at the start: many programs close it before they end.
+// Standard error as it was at the start, because many programs close it before they end.
 int standard_error = STDERR_FILENO;
-constexpr int out_of_the_way = 64;  // descriptors below this may be what the program counts on getting
+constexpr int descriptor_least = 64;  // the program may expect to be given the numbers below
 
 __attribute__((constructor)) void at_start() noexcept {
     if (!current.stats || current.stats_file[0]) return;
-    const int copy = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, out_of_the_way);
+    const int copy = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, descriptor_least);
     if (copy >= 0) standard_error = copy;
 }
 
@@ -142,8 +142,8 @@ using namespace tidepool::preload;
 
 extern "C" {
 
-// arena: bytes held from the system; ordblks: idle blocks; uordblks: bytes in use; fordblks: idle bytes; keepcost: what
-// malloc_trim() would give back at once.
+// arena: bytes from the system; ordblks: idle blocks; uordblks: bytes in use; fordblks: idle bytes; keepcost: bytes
+// that malloc_trim() would return at once.
 EXPORTED struct mallinfo2 mallinfo2() noexcept {
     const figures now = measure();
     struct mallinfo2 out {};
@@ -155,7 +155,7 @@ EXPORTED struct mallinfo2 mallinfo2() noexcept {
     return out;
 }
 
-// The same, cut off at INT_MAX.
+// The same, at most INT_MAX each.
 EXPORTED struct mallinfo mallinfo() noexcept {
     const struct mallinfo2 wide = mallinfo2();
     const auto narrow = [](std::size_t value) { return static_cast<int>(std::min<std::size_t>(value, INT_MAX)); };

@@ -1,8 +1,8 @@
 // tidepool-run: starts a program with the malloc shim preloaded.
 //
-// It sets the environment and becomes the program (exec), so that signals, exit status and process id are the program's
-// own. Exit status of its own, as env and the shells have it: 2 for a bad command line, 127 where the program is not
-// there, 126 where it cannot be run or cannot be helped.
+// It sets the environment and then executes the program in its own process, so that signals, exit status and process id
+// are the program's. Its own exit status, as that of env and shells: 2 for a bad command line, 127 if the program does
+// not exist, 126 if it cannot be run or no library can be preloaded into it.
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,10 +14,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "program_file.hpp"
 
 // From CMake: TIDEPOOL_VERSION; TIDEPOOL_LIBRARY_FOLDER, where the library is installed; and
-// TIDEPOOL_LIBRARY_FROM_HERE, the same as seen from the folder of this program.
+// TIDEPOOL_LIBRARY_FROM_HERE, the same relative to the folder of this program.
 
 namespace {
 
@@ -26,18 +27,19 @@ constexpr char usage[] =
     "Runs a program with libtidepool_malloc.so in place of its malloc.\n"
     "\n"
     "  --stats          print what was counted to stderr when the program exits\n"
-    "  --stats=FILE     write it to FILE as JSON instead; FILE ends in .json, %p in it is the process id\n"
-    "  --decay MS       give back what nobody used for two ticks of MS milliseconds, 0 to 86400000;\n"
-    "                   default 1000; 0: only when the program calls malloc_trim\n"
-    "  --background     tick by a thread of its own, so that an idle program gives memory back, too\n"
-    "  --upstream NAME  where the memory comes from: libc, mimalloc, jemalloc or pages, as far as they were built;\n"
+    "  --stats=FILE     write it to FILE as JSON instead; FILE ends in .json, %%p in it is the process id\n"
+    "  --decay MS       return memory that was not used for two ticks of MS milliseconds, 0 to %ld;\n"
+    "                   default %ld; 0: only when the program calls malloc_trim\n"
+    "  --background     tick by a thread of its own, so that an idle program returns memory, too\n"
+    "  --upstream NAME  where the memory comes from: libc, mimalloc, jemalloc or pages, if they were built;\n"
     "                   default libc\n"
     "  --help, --version\n"
     "\n"
-    "Exit status: the program's own; 2 for a bad command line, 127 where there is no such program, 126 where it\n"
-    "cannot be run with the library.\n";
+    "Exit status: the program's own; 2 for a bad command line, 127 if there is no such program, 126 if it cannot\n"
+    "be run with the library.\n";
 
-constexpr long decay_ms_max = 86'400'000;
+constexpr long decay_ms_max = tidepool::detail::limits::decay_interval_max.count();
+constexpr long decay_ms_default = tidepool::detail::limits::decay_interval_default.count();
 
 [[noreturn]] void stop(int exit_status, const std::string& why) {
     std::fprintf(stderr, "tidepool-run: %s\n", why.c_str());
@@ -45,11 +47,11 @@ constexpr long decay_ms_max = 86'400'000;
 }
 
 struct choices {
-    std::string stats;  // value of TIDEPOOL_STATS; empty: not asked for
-    std::string decay;  // value of TIDEPOOL_DECAY_MS; empty: not asked for
+    std::string stats;  // value of TIDEPOOL_STATS; empty: not set
+    std::string decay;  // value of TIDEPOOL_DECAY_MS; empty: not set
     std::string upstream = "libc";
     bool background = false;
-    char** command = nullptr;  // the program and its arguments, null at the end
+    char** command = nullptr;  // the program and its arguments, with null at the end
 };
 
 bool is_decay(const std::string& text) {
@@ -57,7 +59,7 @@ bool is_decay(const std::string& text) {
            std::stol(text) <= decay_ms_max;
 }
 
-// A file is meant from where the command was typed, wherever the program goes.
+// A file's path is relative to the folder that the command was typed in, even if the program changes its folder.
 std::string absolute(const std::string& file) {
     if (file[0] == '/') return file;
     char* here = getcwd(nullptr, 0);
@@ -92,7 +94,7 @@ choices read_command_line(int argc, char** argv) {
         }
         if (has_value && !takes_value) stop(2, "unknown option " + argument + " (--help tells what there is)");
         if (name == "--help") {
-            std::fputs(usage, stdout);
+            std::printf(usage, decay_ms_max, decay_ms_default);
             std::exit(0);
         } else if (name == "--version") {
             std::puts("tidepool-run " TIDEPOOL_VERSION);
@@ -104,7 +106,8 @@ choices read_command_line(int argc, char** argv) {
             if (has_value) chosen.stats = absolute(chosen.stats);
         } else if (name == "--decay") {
             chosen.decay = value();
-            if (!is_decay(chosen.decay)) stop(2, "--decay " + chosen.decay + ": allowed is 0 to 86400000");
+            if (!is_decay(chosen.decay))
+                stop(2, "--decay " + chosen.decay + ": allowed is 0 to " + std::to_string(decay_ms_max));
         } else if (name == "--background") {
             chosen.background = true;
         } else if (name == "--upstream") {
@@ -118,7 +121,7 @@ choices read_command_line(int argc, char** argv) {
     return chosen;
 }
 
-// Beside this program, where the library stands from here in an installation, in ../lib, or where it was installed.
+// In the folder of this program, in the library's folder relative to that, in ../lib, or where it was installed.
 std::string find_library(const std::string& upstream) {
     const std::string name = "libtidepool_malloc" + (upstream == "libc" ? "" : "_" + upstream) + ".so";
     std::vector<std::string> folders;
@@ -145,7 +148,7 @@ void set(const char* name, const std::string& value) {
     if (setenv(name, value.c_str(), true) != 0) stop(126, std::string(name) + ": " + std::strerror(errno));
 }
 
-// Ours comes first: of several mallocs the first is the one that counts.
+// Before other libraries: of several mallocs the first is used.
 void preload(const std::string& library) {
     if (library.find_first_of(" :") != std::string::npos)
         stop(126, library + ": LD_PRELOAD cannot carry a path with a space or a colon");
@@ -167,6 +170,6 @@ int main(int argc, char** argv) {
     if (!chosen.stats.empty()) set("TIDEPOOL_STATS", chosen.stats);
     if (!chosen.decay.empty()) set("TIDEPOOL_DECAY_MS", chosen.decay);
     if (chosen.background) set("TIDEPOOL_BACKGROUND", "1");
-    execvp(program.c_str(), chosen.command);  // and not execv: a script without a #! line is the shell's
+    execvp(program.c_str(), chosen.command);  // not execv: the shell runs a script without a #! line
     stop(126, program + ": " + std::strerror(errno));
 }

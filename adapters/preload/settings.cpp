@@ -31,7 +31,7 @@ void say(const char* format, Values... values) noexcept {
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line, length);
 }
 
-// As the members of string_view, which would want the runtime library for its exceptions.
+// As the members of string_view, which need the C++ runtime library for their exceptions.
 string_view first(string_view text, std::size_t count) noexcept { return {text.data(), std::min(count, text.size())}; }
 string_view after(string_view text, std::size_t count) noexcept {
     const std::size_t skipped = std::min(count, text.size());
@@ -44,7 +44,7 @@ bool ends_with(string_view text, string_view with) noexcept {
 
 int width(string_view text) noexcept { return static_cast<int>(std::min<std::size_t>(text.size(), 128)); }
 
-// One name and value, and where they were found.
+// A name and value, and where they are from.
 struct assignment {
     string_view variable;  // as the user wrote it
     string_view name;      // in lower case
@@ -110,8 +110,8 @@ void read_list(string_view list, settings& s) noexcept {
     }
 }
 
-// Calls use(name, value) for each TIDEPOOL_ variable, with the name in lower case and without the prefix. Those of the
-// project's tests are none of ours.
+// Calls use(name, value) for each TIDEPOOL_ variable, with the name in lower case and without the prefix. Not for those
+// of the project's tests.
 template <class Use>
 void for_variables(Use use) noexcept {
     for (char** each = environ; each && *each; ++each) {

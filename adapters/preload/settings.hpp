@@ -1,9 +1,11 @@
-// What the environment says of the shim: TIDEPOOL_OPTIONS="name=value,name=value", and TIDEPOOL_<NAME>=value, which
-// comes before it.
+// The shim's settings in the environment: TIDEPOOL_OPTIONS="name=value,name=value", and TIDEPOOL_<NAME>=value, which
+// takes precedence.
 #pragma once
 
 #include <array>
 #include <climits>
+
+#include "base/limits.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -13,9 +15,12 @@ namespace preload {
 
 // name, default, least, most, meaning
 #define TIDEPOOL_PRELOAD_SETTINGS(X)                                                                                \
-    X(decay_ms, 1000, 0, 86'400'000, "age of a tick in milliseconds; 0: only by malloc_trim()")                     \
-    X(local_bytes, 262'144, 0, LONG_MAX, "idle bytes of a thread beyond its magazines, which hold up to 768 KiB")   \
-    X(idle_bytes, 134'217'728, 0, LONG_MAX, "memory without a block in use that is kept for two ticks at most")     \
+    X(decay_ms, detail::limits::decay_interval_default.count(), 0, detail::limits::decay_interval_max.count(),      \
+      "age of a tick in milliseconds; 0: only by malloc_trim()")                                                    \
+    X(local_bytes, detail::limits::shim_local_bytes_default, 0, LONG_MAX,                                           \
+      "idle bytes of a thread beyond its magazines, which hold up to 768 KiB")                                      \
+    X(idle_bytes, detail::limits::idle_bytes_default, 0, LONG_MAX,                                                  \
+      "memory without a block in use that is kept for two ticks at most")                                           \
     X(ignore_size, 0, 0, 1, "1: sized delete looks the block up instead of taking the program's word for its size") \
     X(background, 0, 0, 1, "1: a thread of its own ticks, so that an idle process gives memory back, too")
 
@@ -24,12 +29,12 @@ struct settings {
     TIDEPOOL_PRELOAD_SETTINGS(TIDEPOOL_PRELOAD_FIELD)
 #undef TIDEPOOL_PRELOAD_FIELD
 
-    // stats: 0, 1 (to stderr at exit), or where to write them at exit as JSON; "%p" there stands for the process id.
+    // stats: 0, 1 (to stderr at exit), or the file to write as JSON at exit; "%p" in its name is the process id.
     bool stats = false;
     std::array<char, PATH_MAX> stats_file{};  // empty: stderr
 
-    // Reads the environment. A wrong name or value costs one line on stderr, and the default holds. In set-user-id
-    // programs no file is written. Allocates nothing.
+    // Reads the environment. A wrong name or value is reported by a line on stderr and leaves the default. Set-user-id
+    // programs write no file. Allocates nothing.
     void read() noexcept;
 };
 

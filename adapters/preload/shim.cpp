@@ -8,13 +8,15 @@
 #include <chrono>
 #include <new>
 
+#include "adapters/preload/base/set_aside.hpp"
+#include "adapters/preload/base/slow_section.hpp"
 #include "background.hpp"
 #include "backing/backing.hpp"
 #include "base/clock.hpp"
 #include "base/fatal.hpp"
+#include "base/limits.hpp"
 #include "clock/registry.hpp"
 #include "pool/pool.hpp"
-#include "slow_section.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -24,47 +26,30 @@ using namespace detail;
 
 settings current;
 
-constinit thread_local unsigned inside __attribute__((tls_model("initial-exec"))) = 0;
-
 namespace {
 
-// With settings::local_bytes, a thread that only frees keeps at most 1 MiB.
-constexpr std::size_t magazine_bytes = std::size_t{16} << 10, private_bytes_max = std::size_t{768} << 10;
-
-// Slices that a thread with time hands down in a row.
+// Most slices that tick_at_leisure() works off in one call.
 constexpr int rounds_max = 10'000;
 
 constinit std::atomic<pool*> the_pool{nullptr};
 constinit std::atomic<bool> building{false};
 constinit std::atomic<bool> loaded{false};  // our constructor has run
 
-// ---- freed inside a slow section: put aside until somebody is outside
-// ------------------------------------------------
-
-// Written into the freed block.
-struct aside {
-    aside* next;
-};
-constinit std::atomic<aside*> put_aside{nullptr};
-
 // In a slow section.
-void give_asides(pool& to) noexcept {
-    if (!put_aside.load(std::memory_order_relaxed)) return;  // relaxed: the exchange decides
-    for (aside* a = put_aside.exchange(nullptr, std::memory_order_acquire); a;) {
-        aside* next = a->next;
-        if (const std::size_t after = page_map::class_after(a))
-            to.deallocate(a, static_cast<std::uint32_t>(after - 1));
+void deallocate_aside(pool& to) noexcept {
+    for (aside_block* block = take_aside(); block;) {
+        aside_block* next = block->next;
+        if (const std::size_t after = page_map::class_after(block))
+            to.deallocate(block, static_cast<std::uint32_t>(after - 1));
         else
-            backing::free_inside(a);
-        a = next;
+            backing::free_inside(block);
+        block = next;
     }
 }
 
-// ---- the pool
-// --------------------------------------------------------------------------------------------------------
-
-// A fork is a slow section that ends in two processes: other libraries' fork handlers may allocate meanwhile. One in a
-// signal handler that interrupts a slow section copies the locks as they are; this thread opens its own in both.
+// A fork is a slow section that ends in two processes, because other libraries' fork handlers may allocate meanwhile. A
+// fork in a signal handler that interrupts a slow section copies the locks as they are; this thread releases its own in
+// both processes.
 void before_fork() noexcept {
     if (inside++ != 0) return;
     registry::before_fork();
@@ -89,16 +74,17 @@ void after_fork_in_child() noexcept {
 }
 
 pool* build() noexcept {
-    // libc sets the environment before it lets anybody else run; until then the loader is at work.
+    // libc sets the environment before any other code runs; until then the loader is at work.
     if (!environ && !loaded.load(std::memory_order_relaxed)) return nullptr;
-    if (building.exchange(true, std::memory_order_relaxed)) return nullptr;  // one builds, the others do not wait
+    if (building.exchange(true, std::memory_order_relaxed))
+        return nullptr;  // one thread builds, the others do not wait
     alignas(pool) static std::byte place[sizeof(pool)];
     current.read();
     const pool_plan plan{.sizes = {.count = size_class_count},
                          .limits = {.blocks_per_magazine_max = magazine::capacity_max,
-                                    .magazine_bytes_max = magazine_bytes,
+                                    .magazine_bytes_max = limits::shim_magazine_bytes,
                                     .local_bytes_max = static_cast<std::size_t>(current.local_bytes),
-                                    .private_bytes_max = private_bytes_max},
+                                    .private_bytes_max = limits::shim_private_bytes},
                          .decay_interval = std::chrono::milliseconds(current.decay_ms),
                          .index_wanted = shim_index,
                          .idle_bytes_max = static_cast<std::size_t>(current.idle_bytes),
@@ -116,7 +102,7 @@ pool* built() noexcept { return the_pool.load(std::memory_order_acquire); }
 pool* pool_ready() noexcept {
     pool* p = built();
     if (!p) return build();
-    give_asides(*p);
+    deallocate_aside(*p);
     return p;
 }
 
@@ -126,7 +112,7 @@ __attribute__((constructor(101))) void on_load() {
         const slow_section section;
         if (section) pool_ready();
     }
-    if (current.background) background::start();
+    if (current.background && current.decay_ms > 0) background::start(current.decay_ms, tick_at_leisure);
 }
 
 void look_at_the_clock() noexcept {
@@ -134,9 +120,9 @@ void look_at_the_clock() noexcept {
     if (section && built()) registry::tick_due(coarse_now());
 }
 
-// What stands below has no memory: all that is idle here goes back, and it is asked once more.
+// If the backing has no memory, all idle memory of the pool is returned to it, and it is asked again.
 template <class Ask>
-void* ask_below(Ask ask) noexcept {
+void* ask_backing(Ask ask) noexcept {
     const int before = errno;
     void* p = ask();
     if (p || !trim(0)) return p;
@@ -145,14 +131,6 @@ void* ask_below(Ask ask) noexcept {
 }
 
 }  // namespace
-
-// Lock-free: for signal handlers. Nobody takes single blocks out, so there is no ABA.
-void set_aside(void* block) noexcept {
-    auto* a = ::new (block) aside{put_aside.load(std::memory_order_relaxed)};  // relaxed: the exchange decides
-    // Release: the link, for give_asides().
-    while (!put_aside.compare_exchange_weak(a->next, a, std::memory_order_release, std::memory_order_relaxed)) {
-    }
-}
 
 void* allocate_slow(std::size_t size_class) noexcept {
     {
@@ -181,17 +159,17 @@ void deallocate_slow(void* block, std::size_t size_class) noexcept {
 
 void* allocate_large(std::size_t bytes) noexcept {
     look_at_the_clock();
-    return ask_below([=] { return backing::malloc(bytes); });
+    return ask_backing([=] { return backing::malloc(bytes); });
 }
 
 void* allocate_large_zeroed(std::size_t bytes) noexcept {
     look_at_the_clock();
-    return ask_below([=] { return backing::calloc(1, bytes); });
+    return ask_backing([=] { return backing::calloc(1, bytes); });
 }
 
 void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept {
     look_at_the_clock();
-    return ask_below([=] { return backing::memalign(alignment, bytes); });
+    return ask_backing([=] { return backing::memalign(alignment, bytes); });
 }
 
 void deallocate_other(void* p) noexcept {
@@ -204,7 +182,7 @@ bool trim(std::size_t keep) noexcept {
         const slow_section section;
         if (!section) return false;
         if (pool* p = built()) {
-            give_asides(*p);
+            deallocate_aside(*p);
             gone = p->trim(keep);
         }
     }
@@ -228,7 +206,8 @@ void tick_at_leisure() noexcept {
 }  // namespace TIDEPOOL_ABI
 }  // namespace tidepool
 
-// Where the compiler's tables of virtual functions point to in place of functions that are not there.
+// What tables of virtual functions have in place of pure ones; the C++ runtime library, which is not linked, has
+// another.
 extern "C" [[noreturn]] __attribute__((visibility("hidden"))) void __cxa_pure_virtual() {
     tidepool::detail::fatal("a pure virtual function was called");
 }

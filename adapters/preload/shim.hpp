@@ -1,15 +1,14 @@
 // The one pool of a process whose malloc is Tidepool, and all that a private hit does not do.
 //
 // Who calls it: malloc.cpp and new.cpp, from any thread, at any time: inside the dynamic loader, before any
-// constructor, after any destructor, in a thread that has just exited its slot, in a signal handler.
+// constructor, after any destructor, in a thread that has released its slot, in a signal handler.
 //
 // Invariants:
-//  1. While a thread is in a slow section (slow_section.hpp), whatever allocates on the same thread is served by libc's
-//     malloc, and what it frees of the pool's is put aside. So a slow section never meets itself.
-//  2. A slow section takes no lock of libc's malloc: spans come from elsewhere, and another allocator below is called
-//  in
-//     slow sections only. So a handler that interrupts one does not find libc's malloc locked.
-//  3. A block is the pool's exactly if the page map says so. Everything else is for what stands below.
+//  1. While a thread is in a slow section (base/slow_section.hpp), all that the same thread allocates comes from libc's
+//     malloc, and blocks of the pool that it frees are set aside. So a slow section is never entered twice.
+//  2. A slow section takes no lock of libc's malloc: spans come from elsewhere, and an other malloc in libc's place is
+//     called in slow sections only. So a signal handler that interrupts one does not find libc's malloc locked.
+//  3. A block is the pool's exactly if the page map says so. All others are the backing's.
 #pragma once
 
 #include <cstddef>
@@ -27,13 +26,13 @@ namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace preload {
 
-// The pool's place in the table of doors.
+// The pool's place in the table of pin slots.
 inline constexpr std::uint32_t shim_index = detail::default_index;
 
-// As the environment said once the first allocation was made.
+// As the environment was at the first allocation.
 extern settings current;
 
-// What a private hit could not serve. Null, and ENOMEM, when there is no memory.
+// What a private hit could not serve. Null, with ENOMEM, if there is no memory.
 void* allocate_slow(std::size_t size_class) noexcept;
 void deallocate_slow(void* block, std::size_t size_class) noexcept;
 
@@ -42,19 +41,15 @@ void* allocate_large(std::size_t bytes) noexcept;
 void* allocate_large_zeroed(std::size_t bytes) noexcept;
 void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept;
 
-// A block, the pool's or not, that cannot be freed now: the next slow section of any thread frees it. Has at least 8
-// bytes.
-void set_aside(void* block) noexcept;
-
-// A pointer that is not the pool's, null among them. errno stays as it was.
+// A pointer that is not the pool's; may be null. errno is left as it was.
 void deallocate_other(void* p) noexcept;
 
-// All idle memory of all threads but for `keep` bytes. Whether any went back.
+// Returns all idle memory of all threads except `keep` bytes. Whether there was any.
 bool trim(std::size_t keep) noexcept;
 
 tidepool::stats snapshot() noexcept;
 
-// Performs what ticks are due, to the end. For a thread that has the time.
+// Performs the ticks that are due, to the end. For a thread that has nothing else to do.
 void tick_at_leisure() noexcept;
 
 inline void* allocate(std::size_t size_class) noexcept {

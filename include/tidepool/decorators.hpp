@@ -1,13 +1,12 @@
-// Upstreams that do something to another upstream: count, limit, log, fail for tests, ask the program when memory is
-// out.
+// Upstreams that decorate another upstream: they count, limit, log, fail in tests, or ask the program if memory is out.
 //
 //   tidepool::limited_upstream limit(tidepool::mimalloc_upstream(), 512 << 20);
 //   tidepool::logging_upstream log(limit, "calls.txt");
 //   tidepool::pool_resource pool(log);
 //
-// Each refers to the one below it and is referred to by the one above it, or by a pool: they must outlive those. They
-// pass on what the upstream below can do besides allocating, but not a release() of everything at once, since several
-// pools may draw from one. All members may be called by any thread at any time.
+// Each refers to its backing, which must outlive it, and must itself outlive the pools and decorators that refer to it.
+// They forward what the backing offers besides allocation, except release(), because several pools may draw from one.
+// All members are thread-safe.
 #pragma once
 
 #include <atomic>
@@ -23,49 +22,49 @@
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 
-// What all of them pass on. Not for use by itself.
-class upstream_adaptor {
+// What all of them forward. Not for use by itself.
+class upstream_decorator {
 public:
-    upstream_adaptor(const upstream_adaptor&) = delete;
-    upstream_adaptor& operator=(const upstream_adaptor&) = delete;
+    upstream_decorator(const upstream_decorator&) = delete;
+    upstream_decorator& operator=(const upstream_decorator&) = delete;
 
     void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
-        upstream_.deallocate(p, bytes, alignment);
+        backing_.deallocate(p, bytes, alignment);
     }
     void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept {
-        upstream_.deallocate_batch(bytes, alignment, blocks, count);
+        backing_.deallocate_batch(bytes, alignment, blocks, count);
     }
-    void purge() noexcept { upstream_.purge(); }
-    void discard(void* p, std::size_t bytes) noexcept { upstream_.discard(p, bytes); }
-    std::size_t good_size(std::size_t bytes) const noexcept { return upstream_.good_size(bytes); }
-    bool heartbeat_safe() const noexcept { return upstream_.heartbeat_safe(); }
-    bool draws_from(const void* allocator) const noexcept { return upstream_.draws_from(allocator); }
+    void purge() noexcept { backing_.purge(); }
+    void discard(void* p, std::size_t bytes) noexcept { backing_.discard(p, bytes); }
+    std::size_t good_size(std::size_t bytes) const noexcept { return backing_.good_size(bytes); }
+    bool heartbeat_safe() const noexcept { return backing_.heartbeat_safe(); }
+    bool draws_from(const void* allocator) const noexcept { return backing_.draws_from(allocator); }
 
-    const upstream& below() const noexcept { return upstream_; }
+    const upstream& backing() const noexcept { return backing_; }
 
 protected:
-    explicit upstream_adaptor(const upstream& below) noexcept : upstream_(below) {}
-    ~upstream_adaptor() = default;
+    explicit upstream_decorator(const upstream& backing) noexcept : backing_(backing) {}
+    ~upstream_decorator() = default;
 
-    const upstream upstream_;
+    const upstream backing_;
 };
 
-// Counts.
-class counting_upstream : public upstream_adaptor {
+// Counts blocks and bytes.
+class counting_upstream : public upstream_decorator {
 public:
     struct counts {
-        std::uint64_t allocations = 0;    // blocks given, ever
-        std::uint64_t failures = 0;       // blocks asked for and not given, ever
-        std::uint64_t deallocations = 0;  // blocks come back, ever
+        std::uint64_t allocations = 0;    // blocks, since construction
+        std::uint64_t failures = 0;       // blocks that were requested and not allocated
+        std::uint64_t deallocations = 0;  // blocks
         std::uint64_t purges = 0;         // calls
-        std::uint64_t bytes_live = 0;     // out now
-        std::uint64_t bytes_peak = 0;     // most that was out
+        std::uint64_t bytes_live = 0;     // in allocated blocks, now
+        std::uint64_t bytes_peak = 0;     // the most at any moment
         std::uint64_t blocks_live() const noexcept { return allocations - deallocations; }
     };
 
-    explicit counting_upstream(const upstream& below) noexcept : upstream_adaptor(below) {}
+    explicit counting_upstream(const upstream& backing) noexcept : upstream_decorator(backing) {}
 
-    // Exact when no other thread is in a call; otherwise each figure is one that was true at some moment.
+    // Exact if no other thread is in a call; otherwise each value was true at some moment.
     counts counted() const noexcept;
 
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
@@ -76,20 +75,20 @@ public:
     static const char* name() noexcept { return "counting"; }
 
 private:
-    void out(std::size_t bytes, std::size_t asked, std::size_t got) noexcept;
-    void in(std::size_t bytes, std::size_t count) noexcept;
+    void account_out(std::size_t bytes, std::size_t asked, std::size_t got) noexcept;
+    void account_in(std::size_t bytes, std::size_t count) noexcept;
 
     // Relaxed throughout: sums, not signals.
     std::atomic<std::uint64_t> allocations_{0}, failures_{0}, deallocations_{0}, purges_{0}, bytes_live_{0},
         bytes_peak_{0};
 };
 
-// At most so many bytes out at any moment, as they were asked for, of all pools above it together. Who would pass the
-// limit has the pools above it ticked, then trimmed, and gets null where that was not enough.
-class limited_upstream : public upstream_adaptor {
+// Limits the requested bytes in allocated blocks, of all pools that draw from it together. A request beyond the limit
+// first ticks, then trims those pools, and returns null if that was not enough.
+class limited_upstream : public upstream_decorator {
 public:
-    limited_upstream(const upstream& below, std::size_t bytes_max) noexcept
-        : upstream_adaptor(below), bytes_max_(bytes_max) {}
+    limited_upstream(const upstream& backing, std::size_t bytes_max) noexcept
+        : upstream_decorator(backing), bytes_max_(bytes_max) {}
 
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
     std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept;
@@ -102,19 +101,19 @@ public:
 
 private:
     bool reserve(std::size_t bytes) noexcept;
-    void give_up(std::size_t bytes) noexcept { live_.fetch_sub(bytes, std::memory_order_relaxed); }
+    void unreserve(std::size_t bytes) noexcept { live_.fetch_sub(bytes, std::memory_order_relaxed); }
 
     const std::size_t bytes_max_;
-    std::atomic<std::size_t> live_{0};  // never above bytes_max_; relaxed: the number itself is all that is agreed on
+    std::atomic<std::size_t> live_{0};  // never above bytes_max_; relaxed: no other data depends on it
 };
 
-// Writes a line for each call to a file: seconds of the monotonic clock, the thread's system number, what was called,
-// address, bytes, alignment. One write() a call, by which lines of several threads do not mix; no memory is allocated.
-// A batch is logged block by block. What cannot be written is lost and counted.
-class logging_upstream : public upstream_adaptor {
+// Writes a line for each call to a file: seconds of the monotonic clock, the thread's system id, the function, address,
+// bytes, alignment. Each line is one write(), so that lines of several threads do not mix; no memory is allocated. A
+// batch is logged block by block. A line that cannot be written is lost and counted.
+class logging_upstream : public upstream_decorator {
 public:
-    // Appends to the file, which is made where it is not there. Throws std::system_error where it cannot be opened.
-    logging_upstream(const upstream& below, const char* path);
+    // Appends to the file, which is created if it does not exist. Throws std::system_error if it cannot be opened.
+    logging_upstream(const upstream& backing, const char* path);
     ~logging_upstream();
 
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
@@ -129,37 +128,36 @@ public:
 private:
     void write(const char* what, const void* p, std::size_t bytes, std::size_t alignment) noexcept;
 
-    int file_;                                  // fixed
+    const int file_;
     std::atomic<std::uint64_t> lines_lost_{0};  // relaxed: a sum
 };
 
-// Fails on request: for tests of what stands above it. A batch asks for its blocks one by one, so each may fail.
-class failing_upstream : public upstream_adaptor {
+// Fails on request, for tests of what draws from it. A batch requests its blocks one by one, so each may fail.
+class failing_upstream : public upstream_decorator {
 public:
-    explicit failing_upstream(const upstream& below) noexcept : upstream_adaptor(below) {}
+    explicit failing_upstream(const upstream& backing) noexcept : upstream_decorator(backing) {}
 
-    // Of the blocks asked for from now on, the n-th fails; 1 is the next.
+    // The n-th block requested from now on fails; 1 is the next.
     void fail_at(std::uint64_t n) noexcept { fail_between(n, n); }
-    // The n-th and all after it.
+    // The n-th and all after it fail.
     void fail_from(std::uint64_t n) noexcept { fail_between(n, std::numeric_limits<std::uint64_t>::max()); }
-    // One in so many, at random, by a seed that replays: which ones follows from their number alone. 1: all.
+    // One in n fails, at random; which ones follows from the seed and their number. 1: all.
     void fail_one_in(std::uint32_t n, std::uint64_t seed) noexcept;
     void never_fail() noexcept;
 
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
-        return fails() ? nullptr : upstream_.allocate(bytes, alignment);
+        return fails() ? nullptr : backing_.allocate(bytes, alignment);
     }
-    std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept;
     static const char* name() noexcept { return "failing"; }
 
-    // Failed on request so far.
+    // Requests that failed on request, since construction.
     std::uint64_t failures() const noexcept { return failures_.load(std::memory_order_relaxed); }
 
 private:
     void fail_between(std::uint64_t first, std::uint64_t last) noexcept;
     bool fails() noexcept;
 
-    // Relaxed throughout: who changes them while others allocate is content with "soon".
+    // Relaxed throughout: a change while other threads allocate takes effect soon.
     std::atomic<std::uint64_t> asked_{0};  // since the last request
     std::atomic<std::uint64_t> first_{std::numeric_limits<std::uint64_t>::max()}, last_{0};
     std::atomic<std::uint32_t> one_in_{0};  // 0: not at random
@@ -167,19 +165,18 @@ private:
     std::atomic<std::uint64_t> failures_{0};
 };
 
-// Calls the program where the upstream below has no memory: it may free some and ask for another try. Called by the
-// thread that lacks memory, in the midst of its request and perhaps by several at once, so what is above it must be
-// able to bear what it does; it must not throw. A batch is asked for as a whole, and the program called where it got
-// nothing.
-class retrying_upstream : public upstream_adaptor {
+// Calls the program if the backing has no memory; it may free some and request another try. It is called by the thread
+// that lacks memory, in the midst of its request and possibly by several at once, so what it does must be allowed
+// there; it must not throw. A batch is requested as a whole, and the program called if no block was allocated.
+class retrying_upstream : public upstream_decorator {
 public:
-    // Most tries again for one request.
+    // Most further tries for one request.
     static constexpr int retries_max = 16;
 
-    // `out_of_memory` returns true to ask for another try; not empty.
-    retrying_upstream(const upstream& below,
+    // `out_of_memory` must not be empty. It returns true to request another try.
+    retrying_upstream(const upstream& backing,
                       std::function<bool(std::size_t bytes, std::size_t alignment)> out_of_memory)
-        : upstream_adaptor(below), out_of_memory_(std::move(out_of_memory)) {}
+        : upstream_decorator(backing), out_of_memory_(std::move(out_of_memory)) {}
 
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
     std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept;

@@ -2,11 +2,11 @@
 //
 // Linking it does not replace the program's malloc. mimalloc 2.0 and later; tested with 2.0.9.
 //
-// The heartbeat: mimalloc calls one deferred-free function a process at the slow path of its allocations, about once in
-// 4 KiB that a thread allocates. The first mimalloc_upstream() or mimalloc_heap registers ours, and pools age as long
-// as the process allocates anything from mimalloc. mimalloc keeps one such function, the last registered, and does not
-// tell which was there before. A program that has one of its own hands it to mimalloc_pass_on(), which has ours call
-// it; or registers it after ours and calls mimalloc_heartbeat() from it.
+// Heartbeat: mimalloc calls the process's deferred-free function in the slow path of its allocations, about once per
+// 4 KiB that a thread allocates. The first mimalloc_upstream() or mimalloc_heap registers mimalloc_heartbeat(), and
+// pools age as long as the process allocates from mimalloc. mimalloc has one such function, the last registered, and
+// does not say which was registered before. A program with a function of its own passes it to mimalloc_pass_on(), which
+// makes mimalloc_heartbeat() call it; or registers it later and calls mimalloc_heartbeat() from it.
 #pragma once
 
 #include <cstddef>
@@ -21,19 +21,18 @@ struct mi_heap_s;  // mimalloc's own
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 
-// mimalloc's default heaps. Any thread. Requests up to 1 KiB take mimalloc's small-block entry point. What decays
-// leaves the process: spans are cut from blocks of 32 MiB and emptied before they go back, because mimalloc itself
-// gives nothing smaller to the system that belongs to a thread that sleeps; blocks of a direct pool may stay with it.
-// purge() collects the calling thread's heap. name() tells the version, as "mimalloc 2.0.9".
+// mimalloc's default heaps. Thread-safe. Requests up to 1 KiB use mimalloc's entry point for small blocks. Spans that
+// decay leave the process: they are cut from blocks of 32 MiB and emptied before their deallocation, because mimalloc
+// returns no smaller block of a sleeping thread to the system. Blocks of a direct pool may stay with mimalloc. purge()
+// collects the calling thread's heap. name() has the version, as "mimalloc 2.0.9".
 upstream mimalloc_upstream() noexcept;
 
-// new and delete by mimalloc, as a memory resource. Any thread; never destroyed. allocate() throws std::bad_alloc when
+// new and delete by mimalloc, as a memory resource. Thread-safe; never destroyed. allocate() throws std::bad_alloc if
 // there is no memory. Registers no heartbeat.
 std::pmr::memory_resource* mimalloc_resource() noexcept;
 
-// A mimalloc heap of its own, for one pool that one thread allocates from, made, used and destroyed by that thread: so
-// says mimalloc up to version 3. Blocks may be deallocated, and the pool ticked, by any thread; allocate() by another
-// thread gives null.
+// A mimalloc heap of its own, for one pool. One thread makes, uses and destroys it, as mimalloc before version 3
+// requires; allocate() by another thread returns null. Any thread may deallocate blocks and tick the pool.
 //
 //   tidepool::mimalloc_heap heap;
 //   tidepool::pool_resource pool(heap);   // pool.release() and its destructor end in one mi_heap_destroy
@@ -47,11 +46,11 @@ public:
 
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
     void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept;
-    // mi_heap_collect; nothing by another thread than the heap's.
+    // mi_heap_collect. Without effect in other threads than the heap's.
     void purge() noexcept;
     void discard(void* p, std::size_t bytes) noexcept;
-    // Frees all blocks of the heap at once, those in use, too: mi_heap_destroy. Needs: no block is used any more, and
-    // the heap's thread calls. The heap goes on empty.
+    // Frees all blocks at once, including those in use, by mi_heap_destroy. Requires that no block is used afterwards,
+    // and that the heap's thread calls. The heap may be used again.
     void release() noexcept;
     std::size_t good_size(std::size_t bytes) const noexcept;
     static bool heartbeat_safe() noexcept { return true; }
@@ -64,9 +63,9 @@ private:
     mi_heap_s* heap_ = nullptr;  // made by the first allocate()
 };
 
-// mimalloc's deferred-free function: its type, ours, and the one that ours calls after its own work (null: none). Any
-// thread; set the latter before the first use of mimalloc_upstream(). Ours does nothing when forced, as at a thread's
-// exit.
+// mimalloc's deferred-free function: its type, the library's, and the one that this calls afterwards (null: none),
+// which is to be set before the first use of mimalloc_upstream(). Thread-safe. The library's does nothing if forced, as
+// at a thread's exit.
 using mimalloc_deferred_free = void(bool force, unsigned long long heartbeat, void* argument);
 void mimalloc_heartbeat(bool force, unsigned long long heartbeat, void* argument) noexcept;
 void mimalloc_pass_on(mimalloc_deferred_free* next, void* argument) noexcept;

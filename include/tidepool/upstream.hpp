@@ -1,18 +1,27 @@
-// The allocator that stands below a pool.
+// The allocator that a pool draws from.
 //
-// Anything with two noexcept members serves; the rest is optional. The batches are made up from those two where they
-// are missing, and what else is missing is done without:
+// Any class with two noexcept members can be one; the others are optional. Missing batches are made of single calls;
+// what else is missing is not used:
 //
-//   void* allocate(std::size_t bytes, std::size_t alignment) noexcept;             null when there is no memory
-//   void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept;   as it was allocated
+//   void* allocate(std::size_t bytes, std::size_t alignment) noexcept;
+//       Null if there is no memory.
+//   void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept;
+//       Size and alignment as in the allocation.
 //   std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) noexcept;
 //   void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) noexcept;
-//   void purge() noexcept;                                   hand idle memory on to the operating system
-//   void discard(void* p, std::size_t bytes) noexcept;       p goes back next and is not wanted soon: its pages may
-//   leave void release() noexcept;                                 everything back at once; such an upstream serves one
-//   pool std::size_t good_size(std::size_t bytes) const noexcept; bytes that a block of that size has in truth bool
-//   leaf() const noexcept;                              see upstream::leaf() bool stands_on(const void* other) const
-//   noexcept;        for adaptors: whether `other` is this or stands below it const char* name() const noexcept;
+//   void purge() noexcept;
+//       Returns idle memory to the operating system.
+//   void discard(void* p, std::size_t bytes) noexcept;
+//       p is deallocated next and not wanted soon: its pages may leave the process.
+//   void release() noexcept;
+//       Takes everything back at once. Such an upstream serves one pool at a time.
+//   std::size_t good_size(std::size_t bytes) const noexcept;
+//       The bytes that a block of that size really has.
+//   bool heartbeat_safe() const noexcept;
+//       See upstream::heartbeat_safe().
+//   bool draws_from(const void* other) const noexcept;
+//       For decorators: whether `other` is this, or a backing of it.
+//   const char* name() const noexcept;
 //
 // A pool calls its upstream from any thread that uses or ticks the pool, several at once: it must be thread-safe.
 // adapters/README.md has a complete example.
@@ -42,7 +51,7 @@ concept upstream_allocator =
 
 namespace detail {
 
-// What an upstream can do, as functions of its context; null where it cannot.
+// What an upstream offers, as functions of its context; null what it does not.
 struct upstream_table {
     void* (*allocate)(void*, std::size_t, std::size_t) noexcept = nullptr;
     void (*deallocate)(void*, void*, std::size_t, std::size_t) noexcept = nullptr;
@@ -101,19 +110,19 @@ constexpr upstream_table upstream_table_of() noexcept;
 
 }  // namespace detail
 
-// A reference to an upstream, erased to a table of functions and a context. A small value: copy it freely. It does not
-// own what it refers to, which must outlive every pool above it.
+// A reference to an upstream, as a context and a table of functions. Cheap to copy. It does not own what it refers to,
+// which must outlive every pool that draws from it.
 class upstream {
 public:
     // Refers to `u`. O(1).
     template <upstream_allocator U>
     upstream(U& u) noexcept;
 
-    // Refers to a memory resource; what its allocate() throws counts as "no memory". Throws std::invalid_argument when
-    // null.
+    // Refers to a memory resource. An exception from its allocate() means that there is no memory. Throws
+    // std::invalid_argument if null.
     upstream(std::pmr::memory_resource* resource);
 
-    // `alignment` a power of two. Null when there is no memory.
+    // `alignment` is a power of two. Null if there is no memory.
     void* allocate(std::size_t bytes, std::size_t alignment) const noexcept {
         return does_->allocate(context_, bytes, alignment);
     }
@@ -121,45 +130,45 @@ public:
         does_->deallocate(context_, p, bytes, alignment);
     }
 
-    // Fills out[0 .. result); result < count when memory ran out.
+    // Fills out[0 .. result); result < count if there is no more memory.
     std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out, std::size_t count) const noexcept;
     void deallocate_batch(std::size_t bytes, std::size_t alignment, void** blocks, std::size_t count) const noexcept;
 
-    // Idle memory goes on to the operating system, as far as the upstream can. A pool asks for it once after each tick
-    // that handed something down.
+    // Returns idle memory to the operating system, if the upstream can. A pool calls it once after each tick that
+    // returned something.
     void purge() const noexcept {
         if (does_->purge) does_->purge(context_);
     }
 
-    // The caller is about to deallocate p, which nobody wants soon: its pages may leave the process at once. What is in
-    // them is lost. A pool says so of spans, not of large blocks, which a program may want again at once.
+    // To be called before the deallocation of a block that will not be wanted soon: its pages may leave the process,
+    // with their content. A pool calls it for spans, not for large blocks, which a program may want again at once.
     void discard(void* p, std::size_t bytes) const noexcept {
         if (does_->discard) does_->discard(context_, p, bytes);
     }
 
-    // Whether release() takes back everything that was allocated, at once. Such an upstream serves one pool at a time.
+    // Whether release() takes back everything at once. Such an upstream serves one pool at a time.
     bool releases() const noexcept { return does_->release; }
-    // Needs releases(). Nobody else may be using the upstream or its blocks.
+    // Requires releases(), and that no other thread uses the upstream or its blocks.
     void release() const noexcept { does_->release(context_); }
 
-    // Bytes that may be used of a block of `bytes` bytes; `bytes` where the upstream does not tell.
+    // The usable bytes of a block of `bytes` bytes; `bytes` if the upstream does not say.
     std::size_t good_size(std::size_t bytes) const noexcept {
         return does_->good_size ? does_->good_size(context_, bytes) : bytes;
     }
 
     // Whether deallocate() and purge() run no code of the program's and take no lock that the program may hold while it
-    // allocates. A pool over a leaf may be ticked in the midst of anybody's allocation, from an upstream's heartbeat;
-    // others wait for a slow path, tick() or a ticker. False where the upstream does not tell.
+    // allocates. Then its pools may be ticked in the midst of any allocation, by an upstream's heartbeat; others wait
+    // for a slow path, tick() or a ticker. False if the upstream does not say.
     bool heartbeat_safe() const noexcept { return does_->heartbeat_safe && does_->heartbeat_safe(context_); }
 
-    // Whether this refers to `allocator`, or to an adaptor over it.
+    // Whether this refers to `allocator`, or to a decorator of it.
     bool draws_from(const void* allocator) const noexcept {
         return context_ == allocator || (does_->draws_from && does_->draws_from(context_, allocator));
     }
 
     const char* name() const noexcept { return name_; }
 
-    // The memory resource it was made from; null when it was made from something else.
+    // The memory resource that it refers to; null if it refers to something else.
     std::pmr::memory_resource* resource() const noexcept { return resource_; }
 
 private:
@@ -172,8 +181,8 @@ private:
 // The C library's aligned_alloc and free.
 upstream libc_upstream() noexcept;
 
-// mmap and munmap: what goes back leaves the process at once. For spans and large blocks; a block of its own costs a
-// page at least.
+// mmap and munmap: deallocated memory leaves the process at once. For spans and large blocks; each block takes at least
+// a page.
 upstream pages_upstream() noexcept;
 
 namespace detail {

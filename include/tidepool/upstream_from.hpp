@@ -1,5 +1,5 @@
-// Upstreams made of what a program has already: a standard allocator, C functions. A memory resource needs nothing but
-// its address (upstream.hpp).
+// Upstreams made from a standard allocator or from C functions. A memory resource needs only its address
+// (upstream.hpp).
 #pragma once
 
 #include <algorithm>
@@ -15,11 +15,12 @@
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 
-// Any standard allocator as upstream. As thread-safe as the allocator is; each call uses a copy of it. What allocate()
-// throws counts as "no memory". Alignments up to 2 MiB, as far as the allocator serves over-aligned types; null above.
+// Any standard allocator as upstream. As thread-safe as the allocator is; each call uses a copy of it. An exception
+// from allocate() means that there is no memory. Alignments up to 2 MiB, if the allocator supports over-aligned types;
+// null above.
 //
-//   tidepool::allocator_upstream below(my_allocator);
-//   tidepool::pool_resource pool(below);
+//   tidepool::allocator_upstream from(my_allocator);
+//   tidepool::pool_resource pool(from);
 template <class Allocator>
 class allocator_upstream {
 public:
@@ -36,7 +37,7 @@ public:
     static const char* name() noexcept { return "standard allocator"; }
 
 private:
-    // An allocator's alignment is its type's: so each alignment has a type, whose size is the step in which it gives.
+    // An allocator's alignment is its type's, so each alignment has a type, of which it allocates arrays.
     template <std::size_t Alignment>
     struct alignas(Alignment) piece {
         std::byte of[Alignment];
@@ -88,12 +89,12 @@ private:
     [[no_unique_address]] Allocator from_{};
 };
 
-// Four C functions as upstream, with the shapes that the C library gave them. Any thread, as far as the functions are.
+// Four C functions as upstream, with the signatures of the C library's. As thread-safe as the functions are.
 //
-//   tidepool::c_upstream below{my_malloc, my_free, my_aligned_alloc};
+//   tidepool::c_upstream from{my_malloc, my_free, my_aligned_alloc};
 struct c_upstream {
-    void* (*allocate_plain)(std::size_t bytes);                           // aligned to 16; null when there is no memory
-    void (*deallocate_any)(void* p);                                      // what either of the other two gave
+    void* (*allocate_plain)(std::size_t bytes);                           // aligned to 16; null if there is no memory
+    void (*deallocate_any)(void* p);                                      // from either of the other two
     void* (*allocate_aligned)(std::size_t alignment, std::size_t bytes);  // bytes is a multiple of the alignment
     void (*purge_all)() = nullptr;                                        // may be null
 

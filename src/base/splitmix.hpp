@@ -16,8 +16,11 @@ constexpr std::uint64_t splitmix_mix(std::uint64_t z) noexcept {
     return z ^ z >> 31;
 }
 
+// By which the state grows.
+inline constexpr std::uint64_t splitmix_step = 0x9E3779B97F4A7C15U;
+
 // The next number.
-constexpr std::uint64_t splitmix64(std::uint64_t& state) noexcept { return splitmix_mix(state += 0x9E3779B97F4A7C15U); }
+constexpr std::uint64_t splitmix64(std::uint64_t& state) noexcept { return splitmix_mix(state += splitmix_step); }
 
 }  // namespace detail
 }  // namespace TIDEPOOL_ABI

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/limits.hpp"
 #include "base/made_once.hpp"
 #include "clock/registry.hpp"
 #include "pool/pool.hpp"
@@ -25,10 +26,6 @@ namespace detail {
 namespace {
 
 constexpr std::size_t magazine_blocks_max = magazine::capacity_max;
-constexpr std::size_t magazine_bytes_limit = std::size_t{16} << 20;
-constexpr std::size_t private_bytes_max = std::size_t{4} << 20;
-constexpr std::size_t block_bytes_limit = std::size_t{1} << 20;
-constexpr std::chrono::milliseconds decay_interval_limit = std::chrono::hours(24);
 
 [[noreturn]] void refuse(const char* option, const std::string& value, const std::string& allowed) {
     throw std::invalid_argument(std::string("tidepool: ") + option + " = " + value + ": allowed is " + allowed);
@@ -40,16 +37,16 @@ void require(const char* option, std::size_t value, std::size_t least, std::size
 }
 
 void require_interval(std::chrono::milliseconds interval) {
-    if (interval < std::chrono::milliseconds::zero() || interval > decay_interval_limit)
+    if (interval < std::chrono::milliseconds::zero() || interval > limits::decay_interval_max)
         refuse("decay_interval", std::to_string(interval.count()) + " ms",
-               "0 to " + std::to_string(decay_interval_limit.count()) + " ms");
+               "0 to " + std::to_string(limits::decay_interval_max.count()) + " ms");
 }
 
 // Checks what block pools have in common, and puts the values in effect in place of hints.
 pool_plan plan_for(pool_options& options, block_sizes sizes) {
     if (options.max_blocks_per_chunk == 0) options.max_blocks_per_chunk = magazine_blocks_max;
     options.max_blocks_per_chunk = std::min(options.max_blocks_per_chunk, magazine_blocks_max);
-    require("magazine_bytes_max", options.magazine_bytes_max, 1, magazine_bytes_limit);
+    require("magazine_bytes_max", options.magazine_bytes_max, 1, limits::magazine_bytes_max);
     require_interval(options.decay_interval);
     if (options.source != block_source::spans && options.source != block_source::direct)
         refuse("source", std::to_string(static_cast<int>(options.source)), "spans or direct");
@@ -57,7 +54,7 @@ pool_plan plan_for(pool_options& options, block_sizes sizes) {
             .limits = {.blocks_per_magazine_max = options.max_blocks_per_chunk,
                        .magazine_bytes_max = options.magazine_bytes_max,
                        .local_bytes_max = options.local_bytes_max,
-                       .private_bytes_max = private_bytes_max},
+                       .private_bytes_max = limits::private_bytes},
             .decay_interval = options.decay_interval,
             .source = options.source == block_source::direct ? source_kind::direct : source_kind::spans};
 }
@@ -104,7 +101,7 @@ pool_ptr make_default_pool(pool_options& options, const upstream& from) {
 }
 
 pool_ptr make_block_pool(std::size_t& block_bytes, std::size_t alignment, pool_options& options, const upstream& from) {
-    require("block_bytes", block_bytes, 1, block_bytes_limit);
+    require("block_bytes", block_bytes, 1, limits::block_bytes_max);
     if (!std::has_single_bit(alignment) || alignment > pooled_alignment_max)
         refuse("alignment", std::to_string(alignment), "a power of two, 1 to " + std::to_string(pooled_alignment_max));
     const std::size_t step = std::max(alignment, granule);
@@ -112,7 +109,7 @@ pool_ptr make_block_pool(std::size_t& block_bytes, std::size_t alignment, pool_o
     if (options.source == block_source::direct) {
         // What the upstream would give in any case, where it tells.
         const std::size_t usable = from.good_size(block_bytes) & ~(step - 1);
-        if (usable > block_bytes && usable <= block_bytes_limit) block_bytes = usable;
+        if (usable > block_bytes && usable <= limits::block_bytes_max) block_bytes = usable;
     }
     options.largest_required_pool_block = block_bytes;
     return make(plan_for(options, {.count = 1, .only = block_bytes}), from);

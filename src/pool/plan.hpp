@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/block_sizes.hpp"
+#include "base/limits.hpp"
 #include "cache/depot.hpp"
 #include "source/spans.hpp"
 
@@ -25,9 +26,9 @@ struct pool_plan {
     std::chrono::nanoseconds decay_interval;
     source_kind source = source_kind::spans;
     std::uint32_t index_wanted = no_index;
-    std::size_t idle_bytes_max = std::size_t{128} << 20;  // of idle spans; none where nothing would age them
-    foreign_handler foreign = nullptr;                    // with spans
-    object_disposer disposer{};                           // with objects
+    std::size_t idle_bytes_max = limits::idle_bytes_default;  // of idle spans; none where nothing would age them
+    foreign_handler foreign = nullptr;                        // with spans
+    object_disposer disposer{};                               // with objects
 };
 
 }  // namespace detail

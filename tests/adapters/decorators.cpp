@@ -192,7 +192,7 @@ TEST_CASE("logging_upstream writes one line for each call, enough to trace each 
         const auto counts = books.counted();
         calls = counts.allocations + counts.deallocations + counts.purges;
         CHECK(log.lines_lost() == 0);
-        CHECK(log.below().name() == std::string("counting"));
+        CHECK(log.backing().name() == std::string("counting"));
     }
     std::map<std::string, std::size_t> live;
     std::size_t lines = 0;

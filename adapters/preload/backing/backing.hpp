@@ -1,8 +1,8 @@
-// What stands below the shim: the malloc that serves what no size class does, and the memory that spans are made of.
-// One file a flavour implements it: over_libc.cpp, or over_another.cpp with one of mimalloc.cpp, jemalloc.cpp and
-// pages.cpp. Any thread, in a slow section or not.
+// The shim's backing: a malloc for requests that no size class serves, and an upstream for spans. Implemented by
+// over_libc.cpp, or by over_other_malloc.cpp with one of mimalloc.cpp, jemalloc.cpp and pages.cpp. Any thread, in a
+// slow section or not.
 //
-// malloc, calloc, realloc and memalign answer as the C functions: null and ENOMEM when there is no memory.
+// malloc, calloc, realloc and memalign are as the C functions: null, with ENOMEM, if there is no memory.
 #pragma once
 
 #include <cstddef>
@@ -21,18 +21,18 @@ void* memalign(std::size_t alignment, std::size_t bytes) noexcept;
 void free(void* p) noexcept;
 std::size_t usable_size(void* p) noexcept;
 
-// By the thread that has entered a slow section: as free().
+// As free(), by a thread that has entered a slow section.
 void free_inside(void* p) noexcept;
 
-// Hands idle memory on to the operating system, but for `keep` bytes. Whether there was any.
+// Returns idle memory except `keep` bytes to the operating system. Whether there was any.
 bool trim(std::size_t keep) noexcept;
-// Bytes with the program, and in all.
+// Bytes with the program, and in total.
 struct use {
     std::size_t in_use, held;
 };
 use measure() noexcept;
 
-// For spans. Calls neither the functions above nor anything that could.
+// Never calls the functions above, not even indirectly.
 upstream spans() noexcept;
 
 // Around a fork, by the forking thread.

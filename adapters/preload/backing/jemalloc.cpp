@@ -1,11 +1,11 @@
-// Below the shim: jemalloc, the private copy.
-#include "../../jemalloc/names.hpp"
+// The other malloc: jemalloc, the private copy.
+#include "adapters/jemalloc/names.hpp"
 #include "base/immortal.hpp"
 #include "other_malloc.hpp"
-#include "region_spans.hpp"
+#include "source/span_regions.hpp"
 
-// Its options, for jemalloc to find. Address space goes back, too: each of its arenas would keep its own, and a program
-// with a limit on it could not turn small blocks into large ones. MALLOC_CONF has the last word.
+// Options that jemalloc reads: address space is returned, too. Each arena would keep its own, and a program with a
+// limit on address space could not turn small blocks into large ones. MALLOC_CONF takes precedence.
 extern "C" {
 extern const char* tidepool_je_malloc_conf;
 const char* tidepool_je_malloc_conf = "retain:false";
@@ -20,7 +20,7 @@ namespace {
 
 namespace je = ::tidepool_je;
 
-// Above 8 MiB jemalloc uses an arena that purges at once, whichever thread frees. (opt.oversize_threshold)
+// For regions. Above 8 MiB (opt.oversize_threshold) jemalloc uses an arena that purges at once, whichever thread frees.
 struct oversize_blocks {
     static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
         return tidepool_je_mallocx(bytes, je::aligned(alignment));
@@ -30,7 +30,7 @@ struct oversize_blocks {
     static const char* name() noexcept { return "jemalloc"; }
 };
 
-constinit detail::immortal<region_spans<oversize_blocks>> its_spans;
+constinit detail::immortal<detail::span_regions<oversize_blocks>> its_spans;
 
 }  // namespace
 
@@ -53,7 +53,7 @@ void purge() noexcept {
 
 upstream spans() noexcept { return its_spans.it; }
 
-// jemalloc has handlers of its own.
+// jemalloc has handlers for its own locks.
 void before_fork() noexcept { its_spans.it.before_fork(); }
 void after_fork() noexcept { its_spans.it.after_fork(); }
 

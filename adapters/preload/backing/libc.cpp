@@ -20,15 +20,15 @@ namespace libc {
 
 namespace {
 
-// A function of libc's without a second name. Looked up when it is first wanted: the look-up may itself allocate. Null
-// where there is none. Not RTLD_NEXT: in a program that is linked to another malloc, that one would come next.
+// A function of libc's without a second name; null if there is none. Looked up at its first use, because the look-up
+// may allocate. Not by RTLD_NEXT, which finds the other malloc in a program that is linked to one.
 template <class Function>
 class late {
 public:
     explicit constexpr late(const char* name) noexcept : name_(name) {}
 
     Function* get() noexcept {
-        // Relaxed: whoever comes second finds the same.
+        // Relaxed: a second look-up finds the same.
         if (!function_.load(std::memory_order_relaxed))
             if (void* libc = ::dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD))
                 function_.store(reinterpret_cast<Function*>(::dlsym(libc, name_)), std::memory_order_relaxed);

@@ -1,4 +1,4 @@
-// libc's own malloc, which our names hide but not its second ones. Any thread.
+// libc's own malloc, by the second names that it has besides those that the shim defines. Any thread.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,9 @@
-// Below the shim: mimalloc. It comes with malloc's names, too, but behind ours and libc's.
+// The other malloc: mimalloc. Its library defines malloc's names, too, but is searched after the shim and libc.
 #include <mimalloc.h>
 
 #include "base/immortal.hpp"
 #include "other_malloc.hpp"
-#include "region_spans.hpp"
+#include "source/span_regions.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -12,7 +12,7 @@ namespace other_malloc {
 
 namespace {
 
-// As adapters/mimalloc has it, and with the same reasons.
+// For regions; aligned "at" 0 as in adapters/mimalloc.
 struct huge_blocks {
     static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
         return mi_malloc_aligned_at(bytes, alignment, 0);
@@ -22,7 +22,7 @@ struct huge_blocks {
     static const char* name() noexcept { return "mimalloc"; }
 };
 
-constinit detail::immortal<region_spans<huge_blocks>> its_spans;
+constinit detail::immortal<detail::span_regions<huge_blocks>> its_spans;
 
 }  // namespace
 
@@ -39,7 +39,7 @@ void purge() noexcept { its_spans.it.purge(); }
 
 upstream spans() noexcept { return its_spans.it; }
 
-// mimalloc has no handlers of its own. Its threads' heaps are theirs, and what they share is free of locks.
+// mimalloc has no handlers of its own. Each heap is used by its thread only, and what heaps share is free of locks.
 void before_fork() noexcept { its_spans.it.before_fork(); }
 void after_fork() noexcept { its_spans.it.after_fork(); }
 

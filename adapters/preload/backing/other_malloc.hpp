@@ -1,8 +1,8 @@
-// An allocator that is not the process's malloc and stands below the shim in libc's place. One file each implements it:
-// mimalloc.cpp, jemalloc.cpp, pages.cpp. Called by any thread in a slow section, so a signal handler never meets it
-// halfway; it has large blocks and spans, and never meets a block that is not its own.
+// An allocator in libc's place as the shim's backing, which is not the process's malloc. One of mimalloc.cpp,
+// jemalloc.cpp and pages.cpp implements it. Any thread, in a slow section only, so a signal handler never finds it
+// halfway. It allocates large blocks and spans, and is handed no foreign block.
 //
-// Null when there is no memory; `had` is what was asked for when p was allocated.
+// Null if there is no memory. `had` is the size that was asked for when p was allocated.
 #pragma once
 
 #include <cstddef>
@@ -17,12 +17,12 @@ namespace other_malloc {
 void* allocate(std::size_t bytes) noexcept;  // aligned to 16
 void* allocate_zeroed(std::size_t bytes) noexcept;
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept;
-// Null leaves p as it was.
+// If null, p is left as it was.
 void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept;
 void deallocate(void* p, std::size_t had) noexcept;
 std::size_t usable_size(void* p, std::size_t had) noexcept;
 
-// Hands idle memory on to the operating system.
+// Returns idle memory to the operating system.
 void purge() noexcept;
 
 upstream spans() noexcept;

@@ -1,4 +1,4 @@
-// Below the shim: libc's malloc, and spans straight from the operating system.
+// The backing: libc's malloc, and spans from the operating system.
 #include "backing.hpp"
 #include "base/signals_blocked.hpp"
 #include "libc.hpp"
@@ -21,7 +21,7 @@ void* realloc(void* p, std::size_t bytes) noexcept { return libc::realloc(p, byt
 void* memalign(std::size_t alignment, std::size_t bytes) noexcept { return libc::memalign(alignment, bytes); }
 void free(void* p) noexcept { libc::free(p); }
 
-// Without signals: a handler would be served by the malloc that is just busy.
+// With signals blocked, because a handler would allocate from libc's malloc, whose lock this thread holds.
 void free_inside(void* p) noexcept {
     const detail::signals_blocked undisturbed;
     libc::free(p);
@@ -29,7 +29,7 @@ void free_inside(void* p) noexcept {
 
 std::size_t usable_size(void* p) noexcept { return libc::usable_size(p); }
 
-// Without signals: a handler that frees what it had from here would wait for the lock that is held.
+// With signals blocked, because a handler that frees a block of libc's would wait for a lock that this thread holds.
 bool trim(std::size_t keep) noexcept {
     const detail::signals_blocked undisturbed;
     return libc::trim(keep);

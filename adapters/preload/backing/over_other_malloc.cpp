@@ -1,14 +1,14 @@
-// Below the shim: another allocator than libc's. What it cannot be asked for, because the thread is in a slow section,
-// in the dynamic loader or in a signal handler that interrupted one, is libc's.
+// The backing: an other malloc. libc's malloc serves where that must not be called: inside a slow section, that is in a
+// signal handler or a fork handler that interrupts one, or in code that libc calls during one.
 //
-// Invariant: a block that is not the pool's is the other allocator's exactly if it is in the book; everything else is
-// for libc's malloc. The book's lock is taken in slow sections only. What a handler frees inside one is put aside,
-// whosever it is.
+// Invariant: a block that is not the pool's is the other malloc's exactly if it is in the book; all others are libc's.
+// The book's lock is taken in slow sections only. A block freed inside one is set aside, whichever malloc it is from.
 #include <atomic>
 #include <cerrno>
 
-#include "../shim.hpp"
-#include "../slow_section.hpp"
+#include "adapters/base/natural_alignment.hpp"
+#include "adapters/preload/base/set_aside.hpp"
+#include "adapters/preload/base/slow_section.hpp"
 #include "backing.hpp"
 #include "base/address_table.hpp"
 #include "base/fatal.hpp"
@@ -30,9 +30,10 @@ detail::address_table<std::size_t>& book() noexcept { return the_book.it; }
 
 constinit std::atomic<std::size_t> in_use{0};  // bytes in the book; relaxed: a sum
 
-// `ask()` in a slow section, with its answer in the book; `otherwise()` where the thread is in one already.
+// The result of ask(), called in a slow section and entered in the book; or of otherwise(), if the thread is in a slow
+// section already.
 template <class Ask, class Otherwise>
-void* ask_for(std::size_t bytes, Ask ask, Otherwise otherwise) noexcept {
+void* allocate_noted(std::size_t bytes, Ask ask, Otherwise otherwise) noexcept {
     bool entered;
     void* p = nullptr;
     {
@@ -52,18 +53,18 @@ void* ask_for(std::size_t bytes, Ask ask, Otherwise otherwise) noexcept {
     return p;
 }
 
-// In a slow section. False where p is not in the book.
-bool give_back(void* p) noexcept {
-    const auto had = book().erase(p);  // first: once it is given back, another thread may be given the address
+// In a slow section. False if p is not in the book.
+bool deallocate_noted(void* p) noexcept {
+    const auto had = book().erase(p);  // first, because another thread may be given the address afterwards
     if (!had) return false;
     in_use.fetch_sub(*had, std::memory_order_relaxed);
     other_malloc::deallocate(p, *had);
     return true;
 }
 
-// In a slow section, p out of the book: so that no other thread is given the address while it is in there.
+// In a slow section, with p taken out of the book, so that no other thread enters the same address meanwhile.
 void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
-    void* moved = other_malloc::reallocate(p, had, bytes);
+    void* moved = other_malloc::reallocate(p, had, detail::naturally_aligned_bytes(bytes, detail::natural_alignment));
     if (!book().set(moved ? moved : p, moved ? bytes : had))
         detail::fatal("no memory for the book of large blocks, in a realloc from %zu to %zu bytes", had, bytes);
     if (moved) in_use.fetch_add(bytes - had, std::memory_order_relaxed);
@@ -73,32 +74,32 @@ void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
 }  // namespace
 
 void* malloc(std::size_t bytes) noexcept {
-    return ask_for(
+    return allocate_noted(
         bytes, [=] { return other_malloc::allocate(bytes); }, [=] { return libc::malloc(bytes); });
 }
 
-// Needs count * bytes not to overflow.
+// count * bytes must not overflow.
 void* calloc(std::size_t count, std::size_t bytes) noexcept {
-    return ask_for(
+    return allocate_noted(
         count * bytes, [=] { return other_malloc::allocate_zeroed(count * bytes); },
         [=] { return libc::calloc(count, bytes); });
 }
 
 void* memalign(std::size_t alignment, std::size_t wanted) noexcept {
     const std::size_t bytes = wanted ? wanted : 1;
-    return ask_for(
+    return allocate_noted(
         bytes, [=] { return other_malloc::allocate_aligned(bytes, alignment); },
         [=] { return libc::memalign(alignment, bytes); });
 }
 
-// In a signal handler inside a slow section nobody can say whose p is: there is no realloc then.
+// Fails inside a slow section, where the book, which says whose p is, must not be read.
 void* realloc(void* p, std::size_t bytes) noexcept {
     bool entered, ours = false;
     void* moved = nullptr;
     {
         const slow_section section;
         entered = static_cast<bool>(section);
-        if (entered && bytes == 0 && give_back(p)) return nullptr;
+        if (entered && bytes == 0 && deallocate_noted(p)) return nullptr;
         const auto had = entered ? book().erase(p) : std::nullopt;
         if ((ours = had.has_value())) moved = reallocate(p, *had, bytes);
     }
@@ -111,18 +112,18 @@ void free(void* p) noexcept {
     {
         const slow_section section;
         if (!section) return set_aside(p);
-        if (give_back(p)) return;
+        if (deallocate_noted(p)) return;
     }
     libc::free(p);
 }
 
 void free_inside(void* p) noexcept {
-    if (give_back(p)) return;
-    const detail::signals_blocked undisturbed;  // a handler would be served by libc's malloc
+    if (deallocate_noted(p)) return;
+    const detail::signals_blocked undisturbed;  // as in over_libc.cpp
     libc::free(p);
 }
 
-// 0 where nobody can say whose p is, as in realloc().
+// 0 inside a slow section, for the same reason as realloc().
 std::size_t usable_size(void* p) noexcept {
     {
         const slow_section section;
@@ -137,7 +138,7 @@ bool trim(std::size_t keep) noexcept {
         const slow_section section;
         if (section) other_malloc::purge();
     }
-    const detail::signals_blocked undisturbed;  // as over_libc.cpp
+    const detail::signals_blocked undisturbed;  // as in over_libc.cpp
     return libc::trim(keep);
 }
 

@@ -1,4 +1,4 @@
-// Below the shim: the operating system. A large block is a mapping of its own, and goes when it is freed.
+// The other malloc: the operating system. A large block is a mapping of its own, which deallocate() unmaps.
 #include <sys/mman.h>
 
 #include "base/pages.hpp"

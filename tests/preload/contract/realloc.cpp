@@ -1,5 +1,6 @@
 // realloc.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "contract.hpp"
@@ -54,6 +55,16 @@ TEST_CASE("realloc keeps the contents between any two sizes") {
         fill(q, malloc_usable_size(q), 1);
         std::free(q);
     }
+}
+
+// mimalloc and jemalloc align blocks of 8 bytes to 8 only.
+TEST_CASE("realloc of large blocks to a few bytes keeps the alignment of 16") {
+    std::array<void*, 64> blocks;
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+        blocks[i] = std::realloc(opaque(std::malloc(100 * kib)), 1 + i % 8);
+        CHECK(is_aligned(blocks[i], 16));
+    }
+    for (void* p : blocks) std::free(p);
 }
 
 TEST_CASE("realloc keeps the contents while a block grows and shrinks byte by byte") {
