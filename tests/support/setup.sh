@@ -4,8 +4,8 @@
 packages_to_build=(g++ cmake ninja-build valgrind
     doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev libmimalloc-dev libjemalloc-dev)
 
-# What the tests of the source tree ask: the formatter in this version, since others break lines elsewhere.
-packages_to_check=(clang-format-14 universal-ctags git)
+# What the tests of the source tree ask; the formatter in this version, since others break lines elsewhere.
+packages_to_check=(clang-format-14 clang-tidy universal-ctags git)
 
 # What the malloc shim's tests run under it.
 packages_to_preload=(gcc binutils git perl python3 redis-server redis-tools sqlite3 tar xz-utils)
