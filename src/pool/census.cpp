@@ -68,7 +68,10 @@ std::size_t pool::trim(std::size_t keep_bytes, bool then_purge) noexcept {
     }
     const std::size_t idle = supply_.blocks.shrink(keep_bytes - std::min<std::uint64_t>(keep_bytes, cached));
     const std::size_t gone = idle + upkeep_.hand_down_all();
-    if (then_purge && gone > 0) upkeep_.purge();
+    if (then_purge) {
+        upkeep_.wait_for_others();
+        if (gone > 0) upkeep_.purge();
+    }
     return gone;
 }
 

@@ -31,6 +31,7 @@ void pool::after_fork_in_parent() noexcept {
 
 void pool::after_fork_in_child() noexcept {
     shared_.leaving.recount();
+    upkeep_.forget_others();
     unlock_mechanisms();
     roster_.inherit();
     roster_.visiting.unlock_after_fork();

@@ -34,6 +34,7 @@ void pool::tick_now() noexcept {
     if (!shared_.ready()) return;
     age();
     upkeep_.hand_down_all();
+    upkeep_.wait_for_others();
     upkeep_.finish_if_done();
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/lock_guard.hpp"
+#include "base/spin_lock.hpp"
 #include "clock/heartbeat.hpp"
 #include "clock/registry.hpp"
 
@@ -14,8 +15,29 @@ namespace {
 constexpr std::uint32_t exchanges_per_look = 16;  // of magazines by a thread, between two looks at the clock
 constexpr std::size_t slice_blocks = 256;         // an exchange hands down this many blocks at least,
 constexpr std::size_t slice_spans = 2;            // ... and this many idle spans
+constexpr unsigned others_wait_rounds = 4096;     // how long a tick waits for other threads: 0.2 s
 
 }  // namespace
+
+// The calling thread has something in hand that waits in no list any more. Joins before it takes anything. Marked as an
+// upstream's call also where objects end, and a heartbeat meanwhile is looked at after it.
+class upkeep::in_hand {
+public:
+    explicit in_hand(upkeep& its) noexcept
+        : group_(its.under_way_[its.joined_.load(std::memory_order_relaxed)]) {  // relaxed: either group will do
+        group_.fetch_add(1, std::memory_order_relaxed);  // ordered by the lock of the list that is taken from
+    }
+    // Release: partner of wait_for_others(). In a child that was forked from inside, it is not counted any more.
+    ~in_hand() {
+        if (group_.load(std::memory_order_relaxed) != 0) group_.fetch_sub(1, std::memory_order_release);
+    }
+    in_hand(const in_hand&) = delete;
+    in_hand& operator=(const in_hand&) = delete;
+
+private:
+    std::atomic<std::uint32_t>& group_;
+    const upstream_call called_;
+};
 
 void upkeep::after_exchange(std::uint32_t exchanges) noexcept {
     hand_down_slice();
@@ -35,6 +57,7 @@ std::size_t upkeep::hand_down_all() noexcept { return hand_down(outgoing::everyt
 // A magazine at a time, so that no lock of the source is held for long. The spans of those blocks are among the
 // expired.
 std::size_t upkeep::hand_down(std::size_t blocks_max, std::size_t spans_max) noexcept {
+    const in_hand mine(*this);
     std::size_t bytes = 0;
     shared_.leaving.receive(blocks_max, [&](magazine* m) {
         bytes += m->count() * shared_.sizes[m->size_class()];
@@ -42,6 +65,24 @@ std::size_t upkeep::hand_down(std::size_t blocks_max, std::size_t spans_max) noe
     });
     if (spans_max != 0 && supply_.blocks.return_expired(spans_max) > 0) shared_.leaving.owe_purge();
     return bytes;
+}
+
+void upkeep::wait_for_others() noexcept {
+    if (this_thread->upstream_calls != 0) return;
+    std::array<bool, 2> through{};
+    for (unsigned round = 0; round < others_wait_rounds; ++round) {
+        for (std::uint32_t g = 0; g < 2; ++g)
+            if (under_way_[g].load(std::memory_order_acquire) == 0) through[g] = true;  // partner: ~in_hand()
+        if (through[0] && through[1]) return;
+        // New ones join the group that is no longer waited for, so that the other one ends.
+        for (std::uint32_t g = 0; g < 2; ++g)
+            if (through[g]) joined_.store(g, std::memory_order_relaxed);
+        wait_long(round);
+    }
+}
+
+void upkeep::forget_others() noexcept {
+    for (auto& group : under_way_) group.store(0, std::memory_order_relaxed);
 }
 
 void upkeep::finish_if_done() noexcept {

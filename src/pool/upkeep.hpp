@@ -3,6 +3,8 @@
 // without a lock.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -33,8 +35,11 @@ public:
 
     // A bounded part of what waits.
     void hand_down_slice() noexcept;
-    // All of it. Returns the bytes of the magazines.
+    // All of it, but for what other threads have in hand. Returns the bytes of the magazines.
     std::size_t hand_down_all() noexcept;
+    // Waits until what other threads had in hand is through. Gives up after a bounded time: what they call may wait for
+    // a lock that the caller holds. Does not wait inside an upstream's call, which it might be waiting for.
+    void wait_for_others() noexcept;
     // When all that a tick has left is through, the upstream is asked for its own purge, once for each tick: what
     // decays shall really leave the process.
     void finish_if_done() noexcept;
@@ -43,12 +48,21 @@ public:
     // For the program, which wants to see the memory gone.
     void purge() noexcept;
 
+    // In a forked child: what other threads had in hand is lost.
+    void forget_others() noexcept;
+
 private:
+    class in_hand;
     std::size_t hand_down(std::size_t blocks_max, std::size_t spans_max) noexcept;
 
     depots& shared_;
     supply& supply_;
     sleeping_lock& visiting_;
+
+    // Calls of hand_down() under way, in two groups; new ones join the one that `joined_` says. Seen at zero, a group
+    // has nobody left who was in it before.
+    std::array<std::atomic<std::uint32_t>, 2> under_way_{};
+    std::atomic<std::uint32_t> joined_{0};
 };
 
 }  // namespace detail

@@ -5,9 +5,12 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/asymmetric_fence.hpp"
@@ -263,6 +266,73 @@ TEST_CASE("an upstream may use the pool it serves") {
             below.serve(nullptr);
         }
         CHECK(books.balanced());
+    }
+}
+
+namespace {
+
+// An upstream whose deallocate() takes its time, for the one thread that asked for it.
+class slow {
+public:
+    explicit slow(support::counting_upstream& below) noexcept : below_(below) {}
+
+    // The calling thread's next deallocate() stays inside until let_go().
+    void hold_me() noexcept { held_ = true; }
+    void wait_until_inside() noexcept { inside_.wait(false); }
+    void let_go() noexcept {
+        gone_ = true;
+        gone_.notify_all();
+    }
+
+    void* allocate(std::size_t bytes, std::size_t alignment) noexcept { return below_.allocate(bytes, alignment); }
+    void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        if (std::exchange(held_, false)) {
+            inside_ = true;
+            inside_.notify_all();
+            gone_.wait(false);
+        }
+        below_.deallocate(p, bytes, alignment);
+    }
+
+private:
+    support::counting_upstream& below_;
+    inline static thread_local bool held_ = false;
+    std::atomic<bool> inside_{false}, gone_{false};
+};
+
+}  // namespace
+
+TEST_CASE("a tick and a trim return after what other threads were handing down") {
+    const support::calm no_dice;
+    for (const bool by_tick : {true, false}) {
+        CAPTURE(by_tick);
+        support::counting_upstream books;
+        slow below(books);
+        tidepool::pool_options options = ticks_by_hand();
+        const detail::pool_ptr pool = detail::make_pool(options, below);
+        const std::uint32_t index = detail::pool_index(*pool);
+        support::worker other, clock;
+        std::vector<void*> taken(1000);
+        for (void*& each : taken) each = detail::allocate(*pool, index, some_class);
+        for (void* each : taken) detail::deallocate(*pool, index, each, some_class);
+        // The other thread trims, and the system takes the processor from it in the midst of that.
+        other.start([&] {
+            below.hold_me();
+            detail::trim(*pool, 0);
+        });
+        below.wait_until_inside();
+        CHECK(books.counted().bytes_live() > 0);
+        clock.start([&] {
+            std::this_thread::sleep_for(20ms);
+            below.let_go();
+        });
+        if (by_tick)
+            detail::tick(*pool);
+        else
+            detail::trim(*pool, 0);
+        CHECK(books.counted().bytes_live() == 0);
+        clock.wait();
+        other.wait();
     }
 }
 
