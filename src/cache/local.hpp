@@ -81,11 +81,13 @@ public:
     local_head* const head;      // fixed
     pin_slot* const slot;        // in the owner's table, or one of our own; fixed
     const std::uint32_t number;  // dense within the pool; fixed
+    bool abandoned = false;      // its owner was lost inside in a fork; written while there is one thread
 
     bool occupied() const noexcept { return slot->occupied(*head); }
 
-    // The tick that this local was rotated for last. Relaxed: an epoch that is just changing is seen at the next look.
-    std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_relaxed); }
+    // The tick that this local was rotated for last. An epoch that is just changing is seen at the next look. Acquire:
+    // who sees it finds in `leaving` what the rotation sent there; partner: pin::catch_up().
+    std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
 
     const bin_counters& counted(std::uint32_t size_class) noexcept { return bin_at(size_class).counted; }
 

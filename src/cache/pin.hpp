@@ -51,7 +51,7 @@ public:
             each.rotate();
             if (behind > 1) each.rotate();
         }
-        local_->epoch_.store(epoch, std::memory_order_relaxed);
+        local_->epoch_.store(epoch, std::memory_order_release);  // partner: local::epoch()
     }
 
     // Counts an exchange of magazines.

@@ -144,6 +144,7 @@ void pool::check(others others_do) noexcept {
     const bool still = others_do == others::still;
     const std::size_t book_slots = still ? static_cast<std::size_t>(-1) : book_slots_a_tick;
     deadline_.check();
+    again_.check();
     large_.check(book_slots);
     if constexpr (hardened) supply_.watched.check(book_slots);
     if (!shared_.ready()) return;

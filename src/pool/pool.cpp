@@ -15,6 +15,8 @@ namespace detail {
 
 namespace {
 
+constexpr int visits_a_tick = 16;  // at most, to those who were passed over
+
 // Own magazines first, then what costs an atomic operation, then what other threads have, then what is about to decay.
 // Stealing comes before the victim, as in Go: what is old shall leave if it can.
 void* take(bin& own, roster& everyone) noexcept {
@@ -48,6 +50,7 @@ pool::pool(const pool_plan& plan, const tidepool::upstream& from) noexcept
       roster_(shared_, index),
       upkeep_(shared_, supply_, roster_.visiting),
       deadline_(plan.decay_interval, coarse_now()),
+      again_(plan.decay_interval / visits_a_tick, coarse_now()),
       class_count(plan.sizes.count),
       index(registry::join(*this, plan.index_wanted)) {}
 

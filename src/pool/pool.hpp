@@ -78,6 +78,8 @@ private:
     void* refill(magazine* m, std::uint32_t wanted) noexcept;
     void spill(magazine* full, void* block) noexcept;
     void age() noexcept;
+    void rotate_behind(std::uint64_t now, roster::patience how_long) noexcept TIDEPOOL_REQUIRES(roster_.visiting);
+    void rotate_passed_over(roster::patience how_long) noexcept;
     void unlock_mechanisms() noexcept;
 
     const pool_plan plan_;
@@ -87,7 +89,9 @@ private:
     roster roster_;
     upkeep upkeep_;
     tick_deadline deadline_;
-    std::atomic<std::uint64_t> ticks_{0};  // so far; written under the roster's `visiting`
+    tick_deadline again_;                   // when to visit again those whom the last tick has passed over
+    std::atomic<bool> passed_over_{false};  // whether there are any; written under the roster's `visiting`
+    std::atomic<std::uint64_t> ticks_{0};   // so far; the same
     peak cached_bytes_peak_;
 
 public:

@@ -100,7 +100,7 @@ void roster::stop_all() noexcept {
     const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
     unsigned round = 0;
     for_each([&](local& each) {
-        if (&each == mine) return;
+        if (&each == mine || each.abandoned) return;
         for (; each.occupied() && round < fork_wait_rounds; ++round) wait_long(round);
     });
 }
@@ -109,7 +109,7 @@ void roster::reopen_all() noexcept {
     for_each([](local& each) { each.head->reopen(); });
 }
 
-// An owner that was still inside is gone with its local half changed: it is left alone for good, stopped.
+// An owner that was still inside is gone with its local half changed, which is abandoned: only thieves go there.
 void roster::inherit() noexcept {
     const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
     for (std::uint32_t slot = 0; slot < thread_slots::count(); ++slot) {
@@ -117,6 +117,7 @@ void roster::inherit() noexcept {
         if (!each) continue;
         if (each != mine) {
             if (!can_visit || each->occupied()) {
+                each->abandoned = true;
                 by_slot_.set(slot, nullptr, shared_.records);
                 thread_slots::close(slot, index_);
                 continue;

@@ -4,7 +4,7 @@
 //  1. A thread slot has at most one local in a pool, and the local stays with the slot when the thread exits.
 //  2. Locals have dense numbers, are never freed and never move while the pool lives.
 //  3. Every local is visited with its owner kept out, or passed over where the owner does not come out in a bounded
-//  time.
+//  time. An abandoned one is never visited.
 #pragma once
 
 #include <algorithm>
@@ -71,10 +71,19 @@ public:
         for (std::uint32_t n = 0; n < locals; ++n) look(*by_number_.get(n));
     }
 
-    // Calls look(pin&) for each local with its owner kept out. Needs `visiting`. Groups share one heavy fence, so the
-    // cost of a visit is one for each 64 threads, and nobody is kept waiting for longer than a group takes.
+    // How long a visitor waits for the owners of a group, in rounds of wait_long(). An owner that runs comes out within
+    // the brief time; one that the system keeps from running does not, as a rule, come out within either.
+    enum patience : unsigned { brief = 128, with_naps = 160 };
+
+    // Calls look(pin&) for each local with wanted(const local&), with its owner kept out. Returns how many were passed
+    // over. Needs `visiting`. Groups share one heavy fence, so the cost of a visit is one for each 64 threads, and
+    // nobody is kept waiting for longer than a group takes.
+    template <class Wanted, class Look>
+    std::uint32_t visit(Wanted wanted, patience how_long, Look look) noexcept TIDEPOOL_REQUIRES(visiting);
     template <class Look>
-    void visit(Look look) noexcept TIDEPOOL_REQUIRES(visiting);
+    void visit(Look look) noexcept TIDEPOOL_REQUIRES(visiting) {
+        visit([](const local&) { return true; }, with_naps, look);
+    }
 
     // Calls look(local&, pin&) for each, where nobody else may be using the pool.
     template <class Look>
@@ -101,9 +110,9 @@ public:
 private:
     // Locals that are stopped together, and share one heavy fence.
     static constexpr std::uint32_t visited_at_once = 64;
-    // How long a visitor waits for the owners of a group: 32 naps at most, on loaded machines.
-    static constexpr unsigned visitor_wait_rounds = 160;
 
+    template <class Look>
+    static std::uint32_t visit_stopped(local** group, std::size_t count, patience how_long, Look look) noexcept;
     local* mine(std::uint64_t now) noexcept;
     local* add(thread_slot& slot, std::uint64_t now) noexcept;
     static pin enter(local& mine) noexcept;
@@ -115,10 +124,30 @@ private:
     std::atomic<std::uint32_t> count_{0};  // locals that exist; written under `growing`
 };
 
-template <class Look>
-void roster::visit(Look look) noexcept {
-    if (!can_visit) return;
+template <class Wanted, class Look>
+std::uint32_t roster::visit(Wanted wanted, patience how_long, Look look) noexcept {
+    if (!can_visit) return 0;
     const std::uint32_t locals = count();
+    std::uint32_t passed_over = 0;
+    std::array<local*, visited_at_once> group;
+    for (std::uint32_t n = 0; n < locals;) {
+        std::size_t stopped = 0;
+        for (; n < locals && stopped < visited_at_once; ++n) {
+            local* each = by_number_.get(n);
+            if (each->abandoned || !wanted(*each)) continue;
+            each->head->stop();
+            group[stopped++] = each;
+        }
+        if (stopped == 0) break;
+        asymmetric_fence::heavy();
+        passed_over += visit_stopped(group.data(), stopped, how_long, look);
+    }
+    return passed_over;
+}
+
+// Those first whose owners are outside, so that none of them waits for another's.
+template <class Look>
+std::uint32_t roster::visit_stopped(local** group, std::size_t count, patience how_long, Look look) noexcept {
     const auto look_at = [&](local& each) {
         {
             pin theirs(each, pin::who::visitor);
@@ -126,28 +155,24 @@ void roster::visit(Look look) noexcept {
         }
         each.head->reopen();
     };
-    std::array<local*, visited_at_once> inside;
-    for (std::uint32_t first = 0; first < locals; first += visited_at_once) {
-        const std::uint32_t last = std::min(first + visited_at_once, locals);
-        for (std::uint32_t n = first; n < last; ++n) by_number_.get(n)->head->stop();
-        asymmetric_fence::heavy();
-        std::size_t waiting = 0;
-        for (std::uint32_t n = first; n < last; ++n) {
-            local* each = by_number_.get(n);
-            if (each->occupied())
-                inside[waiting++] = each;
-            else
-                look_at(*each);
+    std::size_t inside = 0;
+    for (std::size_t i = 0; i < count; ++i)
+        if (group[i]->occupied())
+            group[inside++] = group[i];
+        else
+            look_at(*group[i]);
+    std::uint32_t passed_over = 0;
+    unsigned round = 0;
+    for (std::size_t i = 0; i < inside; ++i) {
+        for (; group[i]->occupied() && round < how_long; ++round) wait_long(round);
+        if (!group[i]->occupied()) {
+            look_at(*group[i]);
+            continue;
         }
-        unsigned round = 0;
-        for (std::size_t i = 0; i < waiting; ++i) {
-            for (; inside[i]->occupied() && round < visitor_wait_rounds; ++round) wait_long(round);
-            if (inside[i]->occupied())
-                inside[i]->head->reopen();
-            else
-                look_at(*inside[i]);
-        }
+        group[i]->head->reopen();
+        ++passed_over;
     }
+    return passed_over;
 }
 
 }  // namespace detail

@@ -9,11 +9,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/asymmetric_fence.hpp"
+#include "base/clock.hpp"
 #include "base/pinned.hpp"
 #include "base/thread_slots.hpp"
 #include "calm.hpp"
@@ -39,12 +41,20 @@ tidepool::pool_options ticks_by_hand(tidepool::block_source source = tidepool::b
     return options;
 }
 
+tidepool::pool_options ticks_every(std::chrono::milliseconds interval) {
+    tidepool::pool_options options = ticks_by_hand();
+    options.decay_interval = interval;
+    return options;
+}
+
 constexpr std::uint32_t some_class = 3, another_class = 10;
 
 // A pool of the engine as the faces see it.
 struct kit {
+    explicit kit(const tidepool::pool_options& with = ticks_by_hand()) : options(with) {}
+
     support::counting_upstream books;
-    tidepool::pool_options options = ticks_by_hand();
+    tidepool::pool_options options;
     detail::pool_ptr pool = detail::make_pool(options, books);
     const std::uint32_t index = detail::pool_index(*pool);
 
@@ -84,8 +94,10 @@ TEST_CASE("a tick skips an owner that is inside, and its stock still decays in t
     {
         const inside here(k);
         tick();
+        CHECK(k.books.counted().bytes_live() == held);
         tick();
-        CHECK(k.books.counted().bytes_live() == held);  // no visitor may enter
+        CHECK(k.books.counted().bytes_live() < held);  // anybody may take from the chain
+        CHECK(k.books.counted().bytes_live() > 0);     // no visitor may enter for the private magazines
     }
     // The stock was unused for two whole ticks, and this tick does not skip the owner.
     tick();
@@ -109,6 +121,82 @@ TEST_CASE("an owner that a tick skipped does the tick's work on its next slow pa
     CHECK(k.books.counted().bytes_live() >= held);  // one generation older, but not returned
     tick();
     CHECK(k.books.counted().bytes_live() < held);  // the second tick returned it
+}
+
+TEST_CASE("tick() waits for an owner that is not running") {
+    support::calm no_dice;
+    if (!detail::asymmetric_fence::available()) return;
+    kit k;
+    support::worker ticker;
+    k.leave_stock(some_class, 10);  // private magazines only
+    ticker.run([&] { detail::tick(*k.pool); });
+    CHECK(k.books.counted().bytes_live() > 0);
+    {
+        const inside here(k);
+        ticker.start([&] { detail::tick(*k.pool); });
+        std::this_thread::sleep_for(20ms);
+    }
+    ticker.wait();  // the owner does nothing any more that could rotate its local
+    CHECK(k.books.counted().bytes_live() == 0);
+}
+
+TEST_CASE("an owner that a due tick skipped is visited again before the next tick") {
+    support::calm no_dice;
+    if (!detail::asymmetric_fence::available()) return;
+    kit k(ticks_every(16h));
+    support::worker ticker;
+    auto now = detail::coarse_now();
+    const auto look_after = [&](std::chrono::nanoseconds time) {
+        now += time;
+        bool worked = false;
+        ticker.run([&] {
+            while (k.pool->tick_if_due(now)) worked = true;
+        });
+        return worked;
+    };
+    k.leave_stock(some_class, 10);
+    CHECK(look_after(17h));
+    {
+        const inside here(k);
+        CHECK(look_after(17h));
+        CHECK(look_after(2h));     // visited again in vain
+        CHECK(!look_after(1min));  // not too often
+        CHECK(k.books.counted().bytes_live() > 0);
+    }
+    CHECK(k.pool->due() <= now + 1h);
+    CHECK(look_after(2h));
+    CHECK(k.books.counted().bytes_live() == 0);
+    CHECK(!look_after(2h));
+    CHECK(detail::snapshot(*k.pool).ticks == 2);
+}
+
+TEST_CASE("a forked child skips an owner that the fork has lost, and its chain decays") {
+    support::calm no_dice;
+    if (!detail::asymmetric_fence::available()) return;
+    kit k(ticks_every(16h));
+    support::worker owner;
+    std::atomic<bool> forked{false};
+    std::atomic<std::uint64_t> held{0};
+    owner.start([&] {
+        k.leave_stock(some_class, 1000);
+        const inside here(k);
+        held = k.books.counted().bytes_live();
+        held.notify_all();
+        forked.wait(false);
+    });
+    held.wait(0);
+    const support::death child = support::died([&] {
+        auto now = detail::coarse_now();
+        for (int ticks = 0; ticks < 2; ++ticks)
+            for (now += 17h; k.pool->tick_if_due(now);) {
+            }
+        if (k.pool->due() < now + 16h) std::_Exit(2);               // somebody is to be visited again
+        if (k.books.counted().bytes_live() >= held) std::_Exit(3);  // the chain's magazines are still there
+    });
+    CHECK(child.exit_status == 0);
+    forked = true;
+    forked.notify_all();
+    owner.wait();
 }
 
 TEST_CASE("a signal handler that interrupts a pinned owner bypasses the local") {
