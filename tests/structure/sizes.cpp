@@ -61,7 +61,8 @@ std::size_t common(const std::vector<function>& these, const std::vector<functio
 }
 
 TEST_CASE("no file of the library has more than 300 lines") {
-    for (const auto& [path, text] : library()) {
+    for (const auto& file : library()) {
+        const std::string &path = file.first, &text = file.second;
         const auto n = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
         CHECK_MESSAGE(n <= file_lines_max, path << " has " << n << " lines");
     }
@@ -69,11 +70,13 @@ TEST_CASE("no file of the library has more than 300 lines") {
 
 TEST_CASE("no function of the library has more than 50 lines") {
     std::size_t found = 0;
-    for (const auto& [path, text] : library())
+    for (const auto& file : library()) {
+        const std::string &path = file.first, &text = file.second;
         for (const function& each : functions_in(text)) {
             ++found;
             CHECK_MESSAGE(each.length() <= function_lines_max, path << ": " << each.name << " has " << each.length());
         }
+    }
     CHECK(found > 500);
 }
 
@@ -88,7 +91,8 @@ TEST_CASE("ctags finds the functions of the library, at least 95 of 100") {
     REQUIRE(tags);
     std::size_t functions = 0, tagged = 0, all_tags = 0, known_tags = 0;
     lines untagged, unknown;
-    for (const auto& [path, text] : files) {
+    for (const auto& file : files) {
+        const std::string &path = file.first, &text = file.second;
         const auto ours = functions_in(text);
         const auto theirs = tags->count(path) != 0 ? tags->at(path) : std::vector<function>{};
         functions += ours.size();

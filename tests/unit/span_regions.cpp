@@ -54,15 +54,15 @@ namespace detail {
 
 template <>
 struct test_peer<regions> {
-    static void mark_slot(regions& r) {
+    static void mark_slot(regions& r) TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
         r.open_.first()->used[0] ^= 1;
         r.check();
     }
-    static void forget_reserve(regions& r) {
+    static void forget_reserve(regions& r) TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
         r.reserve_ = nullptr;
         r.check();
     }
-    static void close_region(regions& r) {
+    static void close_region(regions& r) TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
         r.open_.remove(*r.open_.first());
         r.check();
     }
