@@ -105,7 +105,7 @@ tidepool::stats pool::snapshot() noexcept {
     now.upstream_bytes = supply_.upstream.held();
     now.upstream_bytes_peak = supply_.upstream.peak();
     now.bytes_idle = supply_.blocks.idle_bytes();
-    now.ticks = ticks_.load(std::memory_order_relaxed);
+    now.ticks = rotation_.ticks();
     now.bypasses = supply_.past_cache();
     if (!shared_.ready()) return now;
     const lock_guard hold(roster_.visiting);
@@ -144,7 +144,7 @@ void pool::check(others others_do) noexcept {
     const bool still = others_do == others::still;
     const std::size_t book_slots = still ? static_cast<std::size_t>(-1) : book_slots_a_tick;
     deadline_.check();
-    again_.check();
+    rotation_.check();
     large_.check(book_slots);
     if constexpr (hardened) supply_.watched.check(book_slots);
     if (!shared_.ready()) return;

@@ -15,8 +15,6 @@ namespace detail {
 
 namespace {
 
-constexpr int visits_a_tick = 16;  // at most, to those who were passed over
-
 // Own magazines first, then what costs an atomic operation, then what other threads have, then what is about to decay.
 // Stealing comes before the victim, as in Go: what is old shall leave if it can.
 void* take(bin& own, roster& everyone) noexcept {
@@ -50,7 +48,7 @@ pool::pool(const pool_plan& plan, const tidepool::upstream& from) noexcept
       roster_(shared_, index),
       upkeep_(shared_, supply_, roster_.visiting),
       deadline_(plan.decay_interval, coarse_now()),
-      again_(plan.decay_interval / visits_a_tick, coarse_now()),
+      rotation_(roster_, plan.decay_interval, coarse_now()),
       class_count(plan.sizes.count),
       index(registry::join(*this, plan.index_wanted)) {}
 
@@ -69,8 +67,7 @@ bool pool::set_up() noexcept {
 // The calling thread inside its local, which is not older than the last tick.
 pin pool::enter() noexcept {
     if (!set_up()) return pin();
-    const std::uint64_t now =
-        ticks_.load(std::memory_order_relaxed);  // relaxed: a tick just under way is seen next time
+    const std::uint64_t now = rotation_.ticks();
     pin mine = roster_.enter(now);
     if (mine) mine.catch_up(now);
     return mine;

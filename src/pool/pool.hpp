@@ -23,6 +23,7 @@
 #include "clock/tick_deadline.hpp"
 #include "pool/plan.hpp"
 #include "pool/roster.hpp"
+#include "pool/rotation.hpp"
 #include "pool/supply.hpp"
 #include "pool/upkeep.hpp"
 #include "source/large_blocks.hpp"
@@ -78,8 +79,6 @@ private:
     void* refill(magazine* m, std::uint32_t wanted) noexcept;
     void spill(magazine* full, void* block) noexcept;
     void age() noexcept;
-    void rotate_behind(std::uint64_t now, roster::patience how_long) noexcept TIDEPOOL_REQUIRES(roster_.visiting);
-    void rotate_passed_over(roster::patience how_long) noexcept;
     void unlock_mechanisms() noexcept;
 
     const pool_plan plan_;
@@ -89,9 +88,7 @@ private:
     roster roster_;
     upkeep upkeep_;
     tick_deadline deadline_;
-    tick_deadline again_;                   // when to visit again those whom the last tick has passed over
-    std::atomic<bool> passed_over_{false};  // whether there are any; written under the roster's `visiting`
-    std::atomic<std::uint64_t> ticks_{0};   // so far; the same
+    rotation rotation_;
     peak cached_bytes_peak_;
 
 public:
