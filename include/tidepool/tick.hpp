@@ -18,8 +18,8 @@ namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 
 // Ages every pool of the process by one tick: stock that has been idle since before the previous tick is returned to
-// its upstream. Thread-safe; waits for a tick in progress. Takes time linear in the number of locals and of returned
-// blocks.
+// its upstream. Thread-safe; waits for a tick in progress, and up to 0.2 s for threads that the system keeps from
+// running inside a pool. Takes time linear in the number of locals and of returned blocks.
 void tick() noexcept;
 
 // Ticks from a loop of the program, such as the frames of a game or the turns of an event loop.
