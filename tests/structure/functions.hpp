@@ -60,7 +60,9 @@ inline std::string bare(const std::string& text) {
             skip_to(after("*/", i));
         } else if (text.compare(i, 2, "R\"") == 0) {
             const std::size_t open = text.find('(', i);
-            skip_to(after(")" + text.substr(i + 2, open - i - 2) + "\"", open));
+            std::string close(1, ')');  // not ")" + …, of which g++ 12 warns without a cause
+            close += text.substr(i + 2, open - i - 2) += '"';
+            skip_to(after(close, open));
         } else if (c == '"' || (c == '\'' && (i == 0 || !std::isalnum(static_cast<unsigned char>(text[i - 1]))))) {
             std::size_t end = i + 1;
             while (end < text.size() && text[end] != c) end += text[end] == '\\' ? 2 : 1;
@@ -172,7 +174,8 @@ private:
                 if (head[end] == '<') ++open;
                 if (head[end] == '>' && --open == 0) break;
             }
-            head.replace(at, end + 1 - at, " ");
+            head.erase(at, end + 1 - at);
+            head.insert(at, 1, ' ');
         }
         return head;
     }
