@@ -15,6 +15,10 @@ struct source {
     Give give;  // void(p, bytes)
 };
 
+// clang 14 does not deduce it by itself.
+template <class Take, class Give>
+source(Take, Give) -> source<Take, Give>;
+
 // As containers call it; the compiler does not know which resource it is, and all are called by the same machine code.
 inline auto through(std::pmr::memory_resource* known) {
     std::pmr::memory_resource* const resource = opaque(known);

@@ -44,7 +44,8 @@ inline benchmark::internal::Benchmark* add(const std::string& name, unsigned thr
 }
 
 inline benchmark::IterationCount in_steps(const benchmark::State& state, std::size_t step) {
-    return static_cast<benchmark::IterationCount>((state.max_iterations + step - 1) / step * step);
+    const auto asked = static_cast<std::size_t>(state.max_iterations);
+    return static_cast<benchmark::IterationCount>((asked + step - 1) / step * step);
 }
 
 // Threads that wait for each other at the end, inside the clock: all of them have then taken as long as the last one.
