@@ -1,5 +1,6 @@
 #include "index/job.hpp"
 
+#include <array>
 #include <chrono>
 #include <list>
 #include <optional>
@@ -8,11 +9,31 @@
 #include <unordered_map>
 #include <utility>
 
-#include "index/words.hpp"
+#include "common/dice.hpp"
 
 namespace bench {
 
 namespace {
+
+// A word is letters, digits and underscores in a row. Capitals count as they stand.
+constexpr auto is_word_character = [] {
+    std::array<bool, 256> table{};
+    for (unsigned c = 0; c < 256; ++c)
+        table[c] = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    return table;
+}();
+
+// Calls f(word, offset) for each word of the text, in order.
+template <class F>
+void for_each_word(std::string_view text, F f) {
+    const auto in_word = [&](std::size_t at) { return is_word_character[static_cast<unsigned char>(text[at])]; };
+    for (std::size_t at = 0; at < text.size();) {
+        while (at < text.size() && !in_word(at)) ++at;
+        const std::size_t start = at;
+        while (at < text.size() && in_word(at)) ++at;
+        if (at > start) f(text.substr(start, at - start), static_cast<std::uint32_t>(start));
+    }
+}
 
 using allocator = std::pmr::polymorphic_allocator<>;
 
@@ -117,19 +138,11 @@ void side_by_side(threading how, F one, G other) {
     second.join();
 }
 
-// splitmix64 by Sebastiano Vigna.
-std::uint64_t next_random(std::uint64_t& state) {
-    std::uint64_t z = state += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-}
-
 // The longest word near a random place: people search for what tells texts apart.
-std::string random_word(std::string_view text, std::uint64_t& state) {
+std::string random_word(std::string_view text, dice& random) {
     constexpr std::size_t near = 256;
     std::string longest;
-    for_each_word(text.substr(next_random(state) % text.size(), near), [&](std::string_view word, std::uint32_t) {
+    for_each_word(text.substr(random.roll() % text.size(), near), [&](std::string_view word, std::uint32_t) {
         if (word.size() > longest.size()) longest = word;
     });
     return longest;
@@ -139,10 +152,10 @@ std::string random_word(std::string_view text, std::uint64_t& state) {
 
 std::vector<query> make_queries(std::string_view text, std::size_t count) {
     std::vector<query> queries;
-    std::uint64_t state = 1;
+    dice random(1);
     while (!text.empty() && queries.size() < count) {
-        std::string first = random_word(text, state);
-        queries.push_back({std::move(first), random_word(text, state)});
+        std::string first = random_word(text, random);
+        queries.push_back({std::move(first), random_word(text, random)});
     }
     return queries;
 }

@@ -1,43 +1,118 @@
-// tidepool-malloc-bench BENCH N: one bench of malloc and free, N operations, as one line of JSON. Without arguments it
-// says which library its malloc comes from.
-//
-// A plain program that knows nothing of Tidepool. bench/run starts it under each malloc in turn by LD_PRELOAD.
+// tidepool-malloc-bench [--whose]: the benches of malloc and free, as benchmarks of Google's library, or which library
+// its malloc comes from. A plain program that knows nothing of Tidepool; `tidepool-bench` starts it under each malloc
+// in turn by LD_PRELOAD. The benches of one thread never start another, so that a malloc that does without locks as
+// long as there is one thread is seen at its best.
 #include <dlfcn.h>
-#include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <exception>
+#include <memory>
+#include <vector>
 
+#include "common/sources.hpp"
+#include "common/subject.hpp"
 #include "malloc/benches.hpp"
-#include "support/resident.hpp"
+
+namespace bench {
 
 namespace {
 
-using bench::measured;
+constexpr size_range small{16, 1040};
 
-struct named {
-    const char* name;
-    measured (*run)(std::size_t n);
+// Blocks through bounded rings, one from every taker to every giver; both go round theirs in turn. Threads 0 to
+// takers - 1 take, as many others give back.
+class exchange {
+public:
+    exchange(unsigned takers, size_range sizes) : takers_(takers), sizes_(sizes), rings_(takers * takers) {
+        for (auto& each : rings_) each = std::make_unique<block_ring>();
+    }
+
+    void operator()(benchmark::State& state) {
+        const auto thread = static_cast<unsigned>(state.thread_index());
+        dice random(thread + 1);
+        const auto work = [&](std::size_t n) {
+            thread < takers_ ? take(thread, random, n) : give(thread - takers_, n);
+        };
+        work(20'000);
+        // A multiple, or a giver would wait for what no taker sends it.
+        const auto n = in_steps(state, 1000);
+        while (state.KeepRunningBatch(n)) {
+            work(static_cast<std::size_t>(n));
+            end_.meet(2 * takers_);
+        }
+        if (thread == 0) count_memory(state);
+        end_.meet(2 * takers_);  // the others are still there when it is counted
+    }
+
+private:
+    void take(unsigned taker, dice& random, std::size_t n) {
+        for (std::size_t i = 0; i < n; ++i) {
+            void* p = std::malloc(sizes_.of(random.roll()));
+            write_byte(p);
+            rings_[taker * takers_ + i % takers_]->push(p);
+        }
+    }
+    void give(unsigned giver, std::size_t n) {
+        for (std::size_t i = 0; i < n; ++i) std::free(rings_[i % takers_ * takers_ + giver]->pop());
+    }
+
+    const unsigned takers_;
+    const size_range sizes_;
+    std::vector<std::unique_ptr<block_ring>> rings_;
+    finish_line end_;
 };
 
-constexpr named benches[] = {
-    {"pair-64", [](std::size_t n) { return bench::pairs(64, n); }},
-    {"pair-2000", [](std::size_t n) { return bench::pairs(2000, n); }},
-    {"pair-16384", [](std::size_t n) { return bench::pairs(16384, n); }},
-    {"pair-32768", [](std::size_t n) { return bench::pairs(32768, n); }},
-    {"batch-reverse", [](std::size_t n) { return bench::batches(false, n); }},
-    {"batch-order", [](std::size_t n) { return bench::batches(true, n); }},
-    {"random", [](std::size_t n) { return bench::replacements(n); }},
-    {"grow", [](std::size_t n) { return bench::up_and_down(n); }},
-    {"handoff", [](std::size_t n) { return bench::handoff(1, bench::blocks_of_64, n); }},
-    {"handoff-mixed", [](std::size_t n) { return bench::handoff(2, bench::mixed, n); }},
-    {"server-2", [](std::size_t n) { return bench::server(2, n); }},
-    {"server-16", [](std::size_t n) { return bench::server(16, n); }},
-    {"bleed", [](std::size_t n) { return bench::handoff(1, bench::mixed, n); }},
-    {"sleepers", [](std::size_t n) { return bench::sleepers(n); }},
-};
+// A cycle builds a million small blocks up and takes them down, last first. Nothing warms the first one up: that is
+// what a program pays that does it once.
+void grow(benchmark::State& state) {
+    constexpr std::size_t cycle_blocks = 1'000'000;
+    std::vector<plain_block> blocks(cycle_blocks);
+    const auto from = plain_malloc<std::malloc, std::free>();
+    using clock = std::chrono::steady_clock;
+    std::chrono::duration<double, std::nano> first{};
+    while (state.KeepRunningBatch(3 * cycle_blocks))
+        for (int i = 0; i < 3; ++i) {
+            const auto start = clock::now();
+            dice rolls(1);
+            for (plain_block& each : blocks) each = taken<plain_block>(from, {16, 128}, rolls.roll());
+            for (std::size_t left = cycle_blocks; left-- > 0;) std::free(blocks[left].p);
+            if (i == 0) first = clock::now() - start;
+        }
+    state.counters["first_ns"] = first.count() / cycle_blocks;
+    count_memory(state);
+}
+
+void add_exchange(const char* name, unsigned takers, size_range sizes, std::size_t operations) {
+    const auto kept = std::make_shared<exchange>(takers, sizes);
+    auto* made = add(name, 2 * takers, "malloc", [kept](benchmark::State& state) { (*kept)(state); });
+    made->Threads(static_cast<int>(2 * takers));
+    if (operations > 0) made->Iterations(static_cast<benchmark::IterationCount>(operations));
+}
+
+void add_benches(std::size_t operations) {
+    const auto add_job = [&](const char* name, work kind, size_range sizes, std::size_t blocks, order freed) {
+        add<decltype(plain_malloc<std::malloc, std::free>()), plain_block>(
+            {name, kind, 1, sizes, blocks, freed, true, operations}, "malloc", plain_malloc<std::malloc, std::free>);
+    };
+    add_job("malloc-pair-64", work::pair, {64, 64}, 1, {});
+    add_job("malloc-pair-2000", work::pair, {2000, 2000}, 1, {});
+    add_job("malloc-pair-16384", work::pair, {16384, 16384}, 1, {});
+    add_job("malloc-batch-reverse", work::batch, {64, 64}, 1000, order::reverse);
+    add_job("malloc-batch-order", work::batch, {64, 64}, 1000, order::in_order);
+    add_job("malloc-random", work::random, small, 10'000, {});
+    add("malloc-grow", 1, "malloc", grow)->Iterations(3'000'000);
+    add_exchange("malloc-handoff", 1, {64, 64}, operations);
+    add_exchange("malloc-handoff-mixed", 2, small, operations);
+    for (const unsigned lanes : {2U, 16U}) {
+        auto* made = add("malloc-server-" + std::to_string(lanes), lanes, "malloc",
+                         [lanes](benchmark::State& state) { server(state, lanes); });
+        if (operations > 0) made->Iterations(static_cast<benchmark::IterationCount>(operations));
+    }
+    add_exchange("malloc-bleed", 1, small, operations);
+    add("malloc-sleepers", 1000, "malloc", sleepers)->Iterations(1);
+}
 
 int say_whose() {
     Dl_info found{};
@@ -47,33 +122,12 @@ int say_whose() {
     return EXIT_SUCCESS;
 }
 
-int usage() {
-    std::fputs("usage: tidepool-malloc-bench [BENCH N]\nBENCH:", stderr);
-    for (const named& each : benches) std::fprintf(stderr, " %s", each.name);
-    std::fputs("\n", stderr);
-    return EXIT_FAILURE;
-}
-
 }  // namespace
 
+}  // namespace bench
+
 int main(int argc, char** argv) {
-    if (argc == 1) return say_whose();
-    if (argc != 3) return usage();
-    const std::size_t n = std::strtoull(argv[2], nullptr, 10);
-    for (const named& each : benches) {
-        if (std::strcmp(each.name, argv[1]) != 0) continue;
-        try {
-            const measured got = each.run(n);
-            std::printf(R"({"ns": %f, "first_ns": %f, "peak_kib": %ld, "after_kib": %ld, "thread_kib": %f})"
-                        "\n",
-                        got.ns, got.first_ns, bench::resident_peak_kib(), got.after_kib, got.thread_kib);
-        } catch (const std::exception& e) {
-            std::fprintf(stderr, "tidepool-malloc-bench: %s\n", e.what());
-            return EXIT_FAILURE;
-        }
-        // Not exit(): some threads sleep for ever, others may still be on their way out.
-        std::fflush(stdout);
-        ::_exit(EXIT_SUCCESS);
-    }
-    return usage();
+    if (argc == 2 && std::strcmp(argv[1], "--whose") == 0) return bench::say_whose();
+    bench::add_benches(bench::operations_asked(argc, argv));
+    return bench::run_benches(argc, argv);
 }

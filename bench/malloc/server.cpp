@@ -2,17 +2,18 @@
 // replaces blocks picked at random, then starts its successor, leaves it the table and ends. So a thread frees what a
 // thread took that is no more.
 #include <atomic>
-#include <chrono>
 #include <cstdlib>
 #include <thread>
 #include <vector>
 
+#include "common/subject.hpp"
 #include "malloc/benches.hpp"
 
 namespace bench {
 
 namespace {
 
+constexpr size_range mixed{16, 1040};
 constexpr std::uint32_t lane_blocks = 1000;
 constexpr std::size_t life = 10'000;  // replacements
 
@@ -28,8 +29,7 @@ void live(lane& mine, std::atomic<unsigned>& lanes_open) {
         const std::uint64_t bits = mine.random.roll();
         void*& p = mine.table[scaled(bits >> 32, lane_blocks)];
         std::free(p);
-        p = std::malloc(mixed.of(bits));
-        write_byte(p);
+        write_byte(p = std::malloc(mixed.of(bits)));
     }
     if (--mine.lives_left > 0) {
         std::thread(live, std::ref(mine), std::ref(lanes_open)).detach();
@@ -39,34 +39,32 @@ void live(lane& mine, std::atomic<unsigned>& lanes_open) {
     }
 }
 
-// All lanes through a number of lives; nanoseconds from the start of the first thread to the end of the last life.
-double run(std::vector<lane>& lanes, std::size_t lives) {
+// All lanes through a number of lives.
+void run(std::vector<lane>& lanes, std::size_t lives) {
     // Outlives the detached threads, the last of which may still be in notify_one() when the wait is over.
     static std::atomic<unsigned> lanes_open;
     lanes_open = static_cast<unsigned>(lanes.size());
-    const auto start = std::chrono::steady_clock::now();
     for (lane& each : lanes) {
         each.lives_left = lives;
         std::thread(live, std::ref(each), std::ref(lanes_open)).detach();
     }
     for (unsigned open; (open = lanes_open) > 0;) lanes_open.wait(open);
-    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace
 
-// n: replacements of a lane, a multiple of one life.
-measured server(unsigned lane_count, std::size_t n) {
+void server(benchmark::State& state, unsigned lane_count) {
     std::vector<lane> lanes(lane_count);
     for (unsigned i = 0; i < lane_count; ++i) {
         lanes[i].random = dice(i + 1);
-        for (void*& p : lanes[i].table) {
-            p = std::malloc(mixed.of(lanes[i].random.roll()));
-            write_byte(p);
-        }
+        for (void*& p : lanes[i].table) write_byte(p = std::malloc(mixed.of(lanes[i].random.roll())));
     }
     run(lanes, 1);
-    return {.ns = run(lanes, n / life) / static_cast<double>(n)};
+    const auto n = in_steps(state, life);
+    while (state.KeepRunningBatch(n)) run(lanes, static_cast<std::size_t>(n) / life);
+    count_memory(state);
+    for (const lane& each : lanes)
+        for (void* p : each.table) std::free(p);
 }
 
 }  // namespace bench

@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "common/escape.hpp"
 #include "malloc/benches.hpp"
-#include "support/resident.hpp"
 
 namespace bench {
 
@@ -89,25 +89,26 @@ void little_work(std::vector<void*>& blocks) {
 
 }  // namespace
 
-// The threads are never woken; the caller ends the process.
-measured sleepers(std::size_t threads) {
-    std::vector<std::size_t> sizes = fifty_sizes();
+void sleepers(benchmark::State& state) {
+    constexpr std::size_t threads = 1000;
+    static std::vector<std::size_t> sizes = fifty_sizes();
     std::vector<void*> blocks(1000);
     little_work(blocks);
     resident_kib();  // for its code
     const long before = resident_kib();
     stacks memory(threads);
-    for (std::size_t i = 0; i < threads; ++i) memory.start(i, &sizes);
-    const auto pause = std::chrono::milliseconds(10);
-    while (asleep < threads) std::this_thread::sleep_for(pause);
-
-    const auto until = std::chrono::steady_clock::now() + wait_time;
-    while (std::chrono::steady_clock::now() < until) {
-        little_work(blocks);
-        std::this_thread::sleep_for(pause);
+    for (auto _ : state) {
+        for (std::size_t i = 0; i < threads; ++i) memory.start(i, &sizes);
+        const auto pause = std::chrono::milliseconds(10);
+        while (asleep < threads) std::this_thread::sleep_for(pause);
+        const auto until = std::chrono::steady_clock::now() + wait_time;
+        while (std::chrono::steady_clock::now() < until) {
+            little_work(blocks);
+            std::this_thread::sleep_for(pause);
+        }
     }
     const long stacked = memory.resident_kib();
-    return {.thread_kib = static_cast<double>(resident_kib() - stacked - before) / static_cast<double>(threads)};
+    state.counters["thread_kib"] = static_cast<double>(resident_kib() - stacked - before) / threads;
 }
 
 }  // namespace bench

@@ -9,7 +9,7 @@
 
 #include <tidepool/pool_resource.hpp>
 
-#include "support/dice.hpp"
+#include "common/loops.hpp"
 #include "ticks/visits.hpp"
 
 namespace bench {
@@ -20,10 +20,10 @@ inline constexpr size_range town_sizes{16, 1040};
 
 class town {
 public:
-    town(tidepool::upstream below, std::chrono::milliseconds decay_interval) {
+    town(tidepool::upstream upstream, std::chrono::milliseconds decay_interval) {
         for (unsigned i = 0; i < town_pools; ++i)
             pools_.push_back(std::make_unique<tidepool::pool_resource>(
-                tidepool::pool_options{.decay_interval = decay_interval}, below));
+                tidepool::pool_options{.decay_interval = decay_interval}, upstream));
         dice random(1);
         stocks_.resize(town_pools);
         for (std::size_t i = 0; i < town_blocks; ++i)
@@ -34,15 +34,12 @@ public:
 
     // Takes the pool's stock and gives it back: what had gone down is there again, and all of it is young. One thread.
     void restock(unsigned i) {
-        std::vector<block>& stock = stocks_[i % town_pools];
-        for (block& each : stock) {
-            each.p = pool(i).allocate(each.bytes);
-            *static_cast<volatile unsigned char*>(each.p) = 1;
-        }
-        for (const block& each : stock) pool(i).deallocate(each.p, each.bytes);
+        std::vector<sized_block>& stock = stocks_[i % town_pools];
+        for (sized_block& each : stock) write_byte(each.p = pool(i).allocate(each.bytes));
+        for (const sized_block& each : stock) pool(i).deallocate(each.p, each.bytes);
     }
 
-    // Sums of the pools' statistics. Visits every part, and so holds threads up.
+    // Sums of the pools' statistics. Visits every local, and so holds threads up.
     struct sums {
         std::uint64_t ticks = 0, cached = 0, returned = 0;
     };
@@ -59,13 +56,8 @@ public:
     }
 
 private:
-    struct block {
-        void* p;
-        std::size_t bytes;
-    };
-
     std::vector<std::unique_ptr<tidepool::pool_resource>> pools_;
-    std::vector<std::vector<block>> stocks_;
+    std::vector<std::vector<sized_block>> stocks_;
 };
 
 }  // namespace bench

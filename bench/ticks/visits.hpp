@@ -1,7 +1,7 @@
-// How many visits pools have paid to their threads' parts: each puts one memory barrier on all running threads
-// (src/base/handshake), and this program counts those barriers where they pass the C library. A tick is one visit, as
-// long as there are no more than 64 threads. So an operation can be told that met a tick, and nobody is disturbed by
-// asking the pools, whose statistics are visits themselves.
+// How many visits pools have paid to the locals of their threads: each puts one memory barrier on all running threads
+// (src/base/asymmetric_fence.hpp), and this program counts those barriers where they pass the C library. A tick is one
+// visit, as long as there are no more than 64 threads. So an operation can be told that met a tick, and nobody is
+// disturbed by asking the pools, whose statistics are visits themselves.
 #pragma once
 
 #include <cstdint>
