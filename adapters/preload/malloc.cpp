@@ -31,7 +31,7 @@ void* fail(int with) noexcept {
 [[gnu::always_inline]] inline void* allocate_bytes(std::size_t bytes) noexcept {
     if (bytes > pooled_bytes_max) [[unlikely]]
         return bytes > bytes_max ? fail(ENOMEM) : allocate_large(bytes);
-    return allocate(size_class_looked_up(bytes));
+    return allocate_at(bin_offset_looked_up(bytes));
 }
 
 // `alignment` a power of two.

@@ -52,20 +52,24 @@ tidepool::stats snapshot() noexcept;
 // Performs the ticks that are due, to the end. For a thread that has nothing else to do.
 void tick_at_leisure() noexcept;
 
-inline void* allocate(std::size_t size_class) noexcept {
-    return detail::take_or(shim_index, size_class, [=] { return allocate_slow(size_class); });
+// At the place of a size class's hot bin.
+inline void* allocate_at(std::size_t bin_offset) noexcept {
+    return detail::take_or(shim_index, bin_offset, [=] { return allocate_slow(detail::size_class_at(bin_offset)); });
 }
+
+inline void* allocate(std::size_t size_class) noexcept { return allocate_at(detail::bin_offset_of(size_class)); }
 
 inline void deallocate(void* block, std::size_t size_class) noexcept {
-    detail::give_or(shim_index, size_class, block, [=] { deallocate_slow(block, size_class); });
+    detail::give_or(shim_index, detail::bin_offset_of(size_class), block, [=] { deallocate_slow(block, size_class); });
 }
 
-// By the page map: two dependent loads.
+// By the page map: one load as a rule. What is in no span of the pool's, null among it, has the place that is no
+// class's, and so is a miss, too.
 inline void deallocate(void* p) noexcept {
-    const std::size_t after = detail::page_map::class_after(p);
-    if (after == 0) [[unlikely]]
-        return deallocate_other(p);
-    deallocate(p, after - 1);
+    const std::size_t at = detail::page_map::bin_offset_at(p);
+    detail::give_or(shim_index, at, p, [=] {
+        at < detail::bin_stride ? deallocate_other(p) : deallocate_slow(p, detail::size_class_at(at));
+    });
 }
 
 inline std::size_t class_bytes(std::size_t size_class) noexcept {

@@ -50,7 +50,7 @@ public:
         const auto missed = [&] { return detail::default_allocate(size_class, bytes, alignof(T)); };
         if (size_class == detail::no_size_class) [[unlikely]]
             return static_cast<T*>(missed());
-        return static_cast<T*>(detail::take_or(detail::default_index, size_class, missed));
+        return static_cast<T*>(detail::take_or(detail::default_index, detail::bin_offset_of(size_class), missed));
     }
 
     // Does nothing if p is null.
@@ -62,7 +62,7 @@ public:
         const auto missed = [&] { detail::default_deallocate(p, size_class, bytes, alignof(T)); };
         if (size_class == detail::no_size_class) [[unlikely]]
             return missed();
-        detail::give_or(detail::default_index, size_class, p, missed);
+        detail::give_or(detail::default_index, detail::bin_offset_of(size_class), p, missed);
     }
 
     friend constexpr bool operator==(const allocator&, const allocator&) noexcept { return true; }

@@ -94,11 +94,13 @@ private:
     // For callers that know the size class, which may be no_size_class. allocate_class() throws std::bad_alloc.
     [[nodiscard]] void* allocate_class(std::uint32_t size_class, std::size_t bytes, std::size_t alignment) {
         const auto missed = [&] { return allocate_missed(size_class, bytes, alignment); };
-        return size_class == detail::no_size_class ? missed() : detail::take_or(index_, size_class, missed);
+        return size_class == detail::no_size_class ? missed()
+                                                   : detail::take_or(index_, detail::bin_offset_of(size_class), missed);
     }
     void deallocate_class(void* p, std::uint32_t size_class, std::size_t bytes, std::size_t alignment) noexcept {
         const auto missed = [&] { deallocate_missed(p, size_class, bytes, alignment); };
-        size_class == detail::no_size_class ? missed() : detail::give_or(index_, size_class, p, missed);
+        size_class == detail::no_size_class ? missed()
+                                            : detail::give_or(index_, detail::bin_offset_of(size_class), p, missed);
     }
 
     // Called when a request is no private hit. allocate_missed() throws std::bad_alloc. The class is of the type that

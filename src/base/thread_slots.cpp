@@ -7,7 +7,6 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
-#include <utility>
 
 #include "base/arena.hpp"
 #include "base/fatal.hpp"
@@ -23,17 +22,7 @@ namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
 
-namespace {
-
-template <std::size_t... I>
-constexpr std::array<magazine*, sizeof...(I)> all_no_magazine(std::index_sequence<I...>) noexcept {
-    return {((void)I, &no_magazine)...};
-}
-
-}  // namespace
-
-constinit std::array<magazine*, size_class_count> closed_magazines =
-    all_no_magazine(std::make_index_sequence<size_class_count>());
+constinit std::array<hot_bin, hot_bin_count> closed_bins{};
 
 namespace {
 

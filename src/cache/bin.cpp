@@ -12,11 +12,12 @@ namespace detail {
 // ---- to the program and back
 
 void* bin::take_private() noexcept {
-    if (loaded_->empty()) {
+    if (hot_.empty()) {
         if (!bin_.spare || bin_.spare->empty()) return nullptr;
         swap_with_spare();
     }
-    return loaded_->hit();
+    --hot_.hits_left;
+    return *--hot_.top;
 }
 
 void* bin::take_chain() noexcept {
@@ -33,27 +34,25 @@ void* bin::take_from(magazine* m) noexcept {
 }
 
 bool bin::give_private(void* block) noexcept {
-    if (loaded_->full()) {
+    if (hot_.full()) {
         if (!bin_.spare || bin_.spare->full()) return false;
         swap_with_spare();
     }
-    loaded_->push(block);
+    *hot_.top++ = block;
     return true;
 }
 
 bool bin::give_chain(void* block) noexcept {
     const bool over_limit = over_private_limit();
-    if (bin_.spare || (over_limit && is_real(loaded_))) {
-        magazine* full = bin_.spare ? bin_.spare : loaded_;
-        if (local_.bytes_chained() + bin_.magazine_bytes > all().limits.local_bytes_max) return false;
-        if (full == loaded_) count_hits(*full);
-        if (!push(full)) return false;
+    if (bin_.spare || (over_limit && hot_.begin)) {
+        if (local_.bytes_chained() + depot_.magazine_bytes > all().limits.local_bytes_max) return false;
+        magazine* full = bin_.spare ? std::exchange(bin_.spare, nullptr) : hide();
+        if (!push(full)) {
+            hot_.begin ? static_cast<void>(bin_.spare = full) : show(full);
+            return false;
+        }
         depot_.young.raise(local_.number);
         account_out(full);
-        if (bin_.spare)
-            bin_.spare = nullptr;
-        else
-            loaded_ = &no_magazine;
     } else if (over_limit) {
         shed_private();
     }
@@ -66,13 +65,13 @@ bool bin::give_chain(void* block) noexcept {
 
 // Whether a further private magazine might take the local above its bound, were all of them full.
 bool bin::over_private_limit() noexcept {
-    return local_.private_bytes_ + bin_.magazine_bytes > all().limits.private_bytes_max;
+    return local_.private_bytes_ + depot_.magazine_bytes > all().limits.private_bytes_max;
 }
 
 // Other classes' private magazines go down, one class after the other, until what all really hold is within the bound.
 void bin::shed_private() noexcept {
     const std::uint32_t classes = all().sizes.count;
-    std::uint64_t held = bin_.magazine_bytes;
+    std::uint64_t held = depot_.magazine_bytes;
     for (std::uint32_t c = 0; c < classes; ++c) held += bin(local_, c).private_blocks() * all()[c].block_bytes;
     for (std::uint32_t i = 0; i < classes && held > all().limits.private_bytes_max; ++i) {
         const std::uint32_t c = local_.shed_next_++ % classes;
@@ -87,9 +86,9 @@ void bin::shed_private() noexcept {
 
 void bin::load(magazine* m) noexcept {
     local_.classes_ = std::max(local_.classes_, size_class_ + 1);  // the only way in, so ticks need not look further
-    magazine* before = std::exchange(loaded_, account_in(m));
-    if (!is_real(before)) return;
-    count_hits(*before);
+    magazine* before = hide();
+    show(account_in(m));
+    if (!before) return;
     if (bin_.spare && bin_.spare->empty()) depot_.stock.put(account_out(std::exchange(bin_.spare, nullptr)));
     if (!bin_.spare) {
         bin_.spare = before;
@@ -104,19 +103,14 @@ void bin::load(magazine* m) noexcept {
 
 magazine* bin::detach_empty() noexcept {
     if (bin_.spare && bin_.spare->empty()) return account_out(std::exchange(bin_.spare, nullptr));
-    if (is_real(loaded_) && loaded_->empty()) {
-        count_hits(*loaded_);
-        return account_out(std::exchange(loaded_, &no_magazine));
-    }
+    if (hot_.begin && hot_.empty()) return account_out(hide());
     return depot_.stock.take(all().slabs);
 }
 
 magazine* bin::detach_full() noexcept {
-    magazine* loaded = std::exchange(loaded_, &no_magazine);
-    if (!is_real(loaded)) return bin_.spare ? account_out(std::exchange(bin_.spare, nullptr)) : nullptr;
-    count_hits(*loaded);
-    account_out(loaded);
-    return bin_.spare ? std::exchange(bin_.spare, loaded) : loaded;
+    magazine* full = hide();
+    if (bin_.spare) std::swap(full, bin_.spare);
+    return full ? account_out(full) : nullptr;
 }
 
 std::uint32_t bin::next_refill() noexcept {
@@ -128,17 +122,39 @@ std::uint32_t bin::next_refill() noexcept {
 
 // Needs a spare. Where nothing was loaded, none is left.
 void bin::swap_with_spare() noexcept {
-    magazine* before = loaded_;
-    if (is_real(before)) count_hits(*before);
-    loaded_ = std::exchange(bin_.spare, is_real(before) ? before : nullptr);
+    magazine* before = hide();
+    show(std::exchange(bin_.spare, before));
+}
+
+void bin::show(magazine* m) noexcept {
+    hot_.begin = m->blocks();
+    hot_.top = hot_.begin + m->count();
+    hot_.end = hot_.begin + m->capacity();
+}
+
+magazine* bin::hide() noexcept {
+    magazine* m = loaded();
+    if (m) m->set_count(hot_.count());
+    hot_.top = hot_.begin = hot_.end = nullptr;
+    return m;
+}
+
+void bin::count_hits() noexcept {
+    bin_.counted.hits_private.add(uncounted_hits());
+    hot_.hits_left = hot_.hits_granted = std::max(hot_.hits_left, 0);
+}
+
+void bin::look(look_pace::time now) noexcept {
+    count_hits();
+    hot_.hits_left = hot_.hits_granted = bin_.pace.next(now, all().looks_apart);
 }
 
 magazine* bin::account_in(magazine* m) noexcept {
-    local_.private_bytes_ += bin_.magazine_bytes;
+    local_.private_bytes_ += depot_.magazine_bytes;
     return m;
 }
 magazine* bin::account_out(magazine* m) noexcept {
-    local_.private_bytes_ -= bin_.magazine_bytes;
+    local_.private_bytes_ -= depot_.magazine_bytes;
     return m;
 }
 
@@ -172,24 +188,23 @@ magazine* bin::pop(magazine* m) noexcept {
 // ---- upkeep
 
 bool bin::unused() noexcept {
-    return !is_real(loaded_) && !bin_.spare && bin_.chain_of(generation::young).empty() &&
+    return !hot_.begin && !bin_.spare && bin_.chain_of(generation::young).empty() &&
            bin_.chain_of(generation::old).empty();
 }
 
 // Each private magazine that holds something goes to keep(m), each other one to the stock.
 template <class Keep>
 void bin::empty_private(Keep keep) noexcept {
-    for (magazine* m : {is_real(loaded_) ? loaded_ : nullptr, bin_.spare}) {
+    count_hits();
+    magazine* const loaded = hide();
+    for (magazine* m : {loaded, std::exchange(bin_.spare, nullptr)}) {
         if (!m) continue;
-        count_hits(*m);
         account_out(m);
         if (m->empty())
             depot_.stock.put(m);
         else
             keep(m);
     }
-    loaded_ = &no_magazine;
-    bin_.spare = nullptr;
 }
 
 void bin::empty_to_chain() noexcept {
@@ -218,10 +233,13 @@ std::uint64_t bin::check(bool still) const noexcept {
         depot_.young.check(local_.number, !bin_.chain_of(generation::young).empty());
         depot_.old.check(local_.number, !bin_.chain_of(generation::old).empty());
     }
+    if (hot_.top < hot_.begin || hot_.top > hot_.end || hot_.hits_left > hot_.hits_granted)
+        fatal("local %u, size class %u: %td of %td blocks are loaded, and %d of %d hits left", local_.number,
+              size_class_, hot_.top - hot_.begin, hot_.end - hot_.begin, hot_.hits_left, hot_.hits_granted);
     std::uint64_t bytes = 0;
-    for (const magazine* m : {is_real(loaded_) ? loaded_ : nullptr, bin_.spare}) {
+    for (const magazine* m : {loaded(), bin_.spare}) {
         if (!m) continue;
-        bytes += bin_.magazine_bytes;
+        bytes += depot_.magazine_bytes;
         if (m->size_class() != size_class_ || m->count() > m->capacity())
             fatal("local %u has a magazine of size class %u with %zu of %zu blocks among those of class %u",
                   local_.number, m->size_class(), m->count(), m->capacity(), size_class_);

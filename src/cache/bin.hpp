@@ -10,6 +10,7 @@
 // out.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -29,6 +30,10 @@ public:
     std::uint32_t local_number() const noexcept { return local_.number; }
     depot& shared() noexcept { return depot_; }
     bin_counters& counted() noexcept { return bin_.counted; }
+
+    // Whether the hits that were granted are used up: then look() is to be called, and the clock to be looked at.
+    bool look_is_due() const noexcept { return hot_.hits_left <= 0; }
+    void look(look_pace::time now) noexcept;
 
     // ---- to the program. Each returns a block, or null.
 
@@ -72,9 +77,11 @@ public:
 
     // ---- counted
 
-    std::uint64_t private_blocks() const noexcept { return loaded_->count() + (bin_.spare ? bin_.spare->count() : 0); }
+    std::uint64_t private_blocks() const noexcept { return hot_.count() + (bin_.spare ? bin_.spare->count() : 0); }
     // Hits since they were counted last.
-    std::uint64_t uncounted_hits() const noexcept { return loaded_->hits(); }
+    std::uint64_t uncounted_hits() const noexcept {
+        return static_cast<std::uint64_t>(hot_.hits_granted - std::max(hot_.hits_left, 0));
+    }
     // Ends the program where an invariant of local.hpp does not hold; `still`: nobody steals meanwhile, and the books
     // of the chains can be compared. Returns what the private magazines would hold if full.
     std::uint64_t check(bool still) const noexcept;
@@ -86,7 +93,7 @@ private:
         : local_(its_local),
           bin_(its_local.bin_at(size_class)),
           depot_(its_local.shared_[size_class]),
-          loaded_(its_local.head->own()[size_class]),
+          hot_(its_local.head->own()[size_class + 1]),
           size_class_(size_class) {}
 
     depots& all() noexcept { return local_.shared_; }
@@ -96,7 +103,12 @@ private:
     bool push(magazine* m) noexcept;
     void push_or_send(magazine* m) noexcept;
     magazine* pop(magazine* m) noexcept;
-    void count_hits(magazine& m) noexcept { bin_.counted.hits_private.add(m.take_hits()); }
+    void count_hits() noexcept;
+    // The loaded magazine, or null; what it holds is in hot_. show() makes one the loaded one, which there is none
+    // before; hide() makes it none again.
+    magazine* loaded() const noexcept { return hot_.begin ? magazine::of(hot_.begin) : nullptr; }
+    void show(magazine* m) noexcept;
+    magazine* hide() noexcept;
     void swap_with_spare() noexcept;
     // A private magazine comes, or goes.
     magazine* account_in(magazine* m) noexcept;
@@ -107,7 +119,7 @@ private:
     local& local_;
     cache_bin& bin_;
     depot& depot_;
-    magazine*& loaded_;
+    hot_bin& hot_;
     const std::uint32_t size_class_;
 };
 

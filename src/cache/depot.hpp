@@ -17,6 +17,7 @@
 #include "cache/magazine_slabs.hpp"
 #include "cache/magazines.hpp"
 #include "cache/outgoing.hpp"
+#include "clock/look_pace.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -52,10 +53,13 @@ struct depot {
 // The depots of one pool, the memory of its records and magazines, and what is on its way down.
 class depots {
 public:
-    depots(block_sizes its_sizes, const cache_limits& its_limits) noexcept : sizes(its_sizes), limits(its_limits) {}
+    // `looks`: how far apart the looks of a bin at the clock shall be (src/clock/look_pace.hpp).
+    depots(block_sizes its_sizes, const cache_limits& its_limits, look_pace::time looks) noexcept
+        : sizes(its_sizes), limits(its_limits), looks_apart(looks) {}
 
     const block_sizes sizes;
     const cache_limits limits;
+    const look_pace::time looks_apart;
     arena records;
     magazine_slabs slabs;
     outgoing leaving;

@@ -4,7 +4,8 @@
 // may take from the tails of the chains and read what is counted.
 //
 // Invariants, for each size class, whenever the local is pinned:
-//  1. The loaded magazine is no_magazine or one of the class; the spare is null or one of the class.
+//  1. The loaded magazine and the spare are of the class, where there are any. What the loaded one holds says its
+//  hot_bin.
 //  2. chains[young] holds magazines that were put there since the last tick, chains[1 - young] (the victim) those put
 //  there
 //     before it and since the tick before that. Stock of an older age is nowhere.
@@ -24,6 +25,7 @@
 #include "base/test_peer.hpp"
 #include "cache/chain.hpp"
 #include "cache/depot.hpp"
+#include "clock/look_pace.hpp"
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/magazine.hpp>
@@ -45,8 +47,8 @@ struct alignas(apart) cache_bin {
     std::atomic<std::uint16_t> young{0};          // which chain is the primary one; owner
 
     // The owner's.
-    std::uint16_t refill_next = 0;     // blocks to ask for at the next refill; 0 before the first
-    std::uint32_t magazine_bytes = 0;  // of blocks, in a full one; fixed
+    std::uint16_t refill_next = 0;  // blocks to ask for at the next refill; 0 before the first
+    look_pace pace;
     magazine* spare = nullptr;
     counter chained_blocks;
     bin_counters counted;
@@ -73,8 +75,7 @@ public:
           epoch_(now),
           shared_(shared),
           own_slot_(*its_head) {
-        for (std::uint32_t c = 0; c < shared.sizes.count; ++c)
-            (::new (&bin_at(c)) cache_bin)->magazine_bytes = shared[c].magazine_bytes;
+        for (std::uint32_t c = 0; c < shared.sizes.count; ++c) ::new (&bin_at(c)) cache_bin;
     }
     static std::size_t bytes_behind(const depots& shared) noexcept { return shared.sizes.count * sizeof(cache_bin); }
 

@@ -29,8 +29,6 @@ namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
 
-inline bool is_real(const magazine* m) noexcept { return m != &no_magazine; }
-
 // A stack of magazines. One thread at a time.
 class magazine_list {
 public:

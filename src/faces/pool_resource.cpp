@@ -51,8 +51,8 @@ tidepool::stats pool_resource::stats() const noexcept { return detail::snapshot(
 void* pool_resource::do_allocate(std::size_t bytes, std::size_t alignment) {
     if (alignment > detail::granule || bytes > detail::pooled_bytes_max) [[unlikely]]
         return allocate_uncommon(bytes, alignment);
-    const std::size_t size_class = detail::size_class_looked_up(bytes);
-    return detail::take_or(index_, size_class, [&] { return allocate_missed(size_class, bytes, alignment); });
+    const std::size_t at = detail::bin_offset_looked_up(bytes);
+    return detail::take_or(index_, at, [&] { return allocate_missed(detail::size_class_at(at), bytes, alignment); });
 }
 
 void pool_resource::do_deallocate(void* p, std::size_t bytes, std::size_t alignment) {
@@ -60,8 +60,8 @@ void pool_resource::do_deallocate(void* p, std::size_t bytes, std::size_t alignm
         return;
     if (alignment > detail::granule || bytes > detail::pooled_bytes_max) [[unlikely]]
         return deallocate_uncommon(p, bytes, alignment);
-    const std::size_t size_class = detail::size_class_looked_up(bytes);
-    detail::give_or(index_, size_class, p, [&] { deallocate_missed(p, size_class, bytes, alignment); });
+    const std::size_t at = detail::bin_offset_looked_up(bytes);
+    detail::give_or(index_, at, p, [&] { deallocate_missed(p, detail::size_class_at(at), bytes, alignment); });
 }
 
 void* pool_resource::allocate_uncommon(std::size_t bytes, std::size_t alignment) {

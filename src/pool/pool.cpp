@@ -1,6 +1,9 @@
 // The way of a block to the program and back, stage by stage.
 #include "pool/pool.hpp"
 
+#include <algorithm>
+#include <chrono>
+
 #include "base/chaos.hpp"
 #include "base/clock.hpp"
 #include "base/lock_guard.hpp"
@@ -33,6 +36,15 @@ void* take(bin& own, roster& everyone) noexcept {
     return nullptr;
 }
 
+// An interval of less than eight milliseconds wants looks as often as they may come; none wants none.
+look_pace::time looks_apart(std::chrono::nanoseconds decay_interval) noexcept {
+    if (decay_interval == decay_interval.zero()) return look_pace::time::zero();
+    const auto apart = std::chrono::duration_cast<look_pace::time>(decay_interval / look_pace::looks_per_interval);
+    return std::max(apart, look_pace::time(1));
+}
+
+look_pace::time now_for_looks() noexcept { return std::chrono::duration_cast<look_pace::time>(coarse_now()); }
+
 // A heartbeat that came out of our own call to the upstream has waited for this.
 void look_if_heard() noexcept {
     if (heard_heartbeat()) registry::tick_due(coarse_now());
@@ -42,11 +54,11 @@ void look_if_heard() noexcept {
 
 pool::pool(const pool_plan& plan, const tidepool::upstream& from) noexcept
     : plan_(plan),
-      shared_(plan.sizes, plan.limits),
+      shared_(plan.sizes, plan.limits, looks_apart(plan.decay_interval)),
       supply_(plan_, from, shared_),
       large_(supply_.upstream),
       roster_(shared_, index),
-      upkeep_(shared_, supply_, roster_.visiting),
+      upkeep_(shared_, supply_, roster_.visiting, plan.decay_interval),
       deadline_(plan.decay_interval, coarse_now()),
       rotation_(roster_, plan.decay_interval, coarse_now()),
       class_count(plan.sizes.count),
@@ -79,10 +91,12 @@ void* pool::allocate(std::uint32_t size_class) noexcept {
     void* block = nullptr;
     magazine* empty = nullptr;
     std::uint32_t wanted = 0, exchanges = 0;
+    bool look = false;
     {
         pin mine = enter();
         if (mine) {
             bin own = mine.of(size_class);
+            if ((look = own.look_is_due())) own.look(now_for_looks());
             block = take(own, roster_);
             if (!block) {
                 own.counted().misses.add(1);
@@ -93,7 +107,7 @@ void* pool::allocate(std::uint32_t size_class) noexcept {
         }
     }  // unpinned: the source may be called
     if (!block) block = empty ? refill(empty, wanted) : set_up() ? supply_.get_past_cache(size_class) : nullptr;
-    if (exchanges != 0) upkeep_.after_exchange(exchanges);
+    if (exchanges != 0) upkeep_.after_exchange(exchanges, look);
     if constexpr (always_slow)
         if (block) {
             unpoison(block, shared_.sizes[size_class]);

@@ -28,7 +28,7 @@ pin roster::enter(local& mine) noexcept {
     thread_slot& me = *this_thread;
     for (unsigned round = 0; round < owner_wait_rounds; ++round) {
         local_head& found = mine.slot->enter(me);
-        if (&found == mine.head && found.magazines() == found.own()) [[likely]]
+        if (&found == mine.head && found.bins() == found.own()) [[likely]]
             return pin(mine, pin::who::owner);
         mine.slot->leave(found);
         if (&found != mine.head) break;
@@ -52,10 +52,10 @@ local* roster::add(thread_slot& slot, std::uint64_t now) noexcept {
     const std::uint32_t number = count_.load(std::memory_order_relaxed);  // relaxed: written under `growing` only
     // A magazine for each class there can be, not only for the pool's: a request above its largest block is then a miss
     // like any other. A pool of one size needs one.
-    const std::uint32_t shown = shared_.sizes.only ? 1 : size_class_count;
-    auto* head = records.make<local_head>(shown * sizeof(magazine*));
+    const std::size_t shown = shared_.sizes.only ? 2 : hot_bin_count;
+    auto* head = records.make<local_head>(shown * sizeof(hot_bin));
     if (!head) return nullptr;
-    std::fill_n(head->own(), shown, &no_magazine);
+    std::uninitialized_default_construct_n(head->own(), shown);
     pin_slot* in_table = index_ != no_index ? &slot.pin_slots[index_] : nullptr;
     auto* fresh = records.make<local>(local::bytes_behind(shared_), shared_, head, in_table, number, now);
     if (!fresh) return nullptr;

@@ -1,7 +1,7 @@
 // Decay: what a tick does, and when.
 #include <algorithm>
 
-#include "base/lock_guard.hpp"
+#include "base/clock.hpp"
 #include "pool/pool.hpp"
 
 namespace tidepool {
@@ -17,7 +17,7 @@ void pool::age() noexcept {
     for (std::uint32_t c = 0; c < class_count; ++c) cached += shared_.leaving.blocks_of(c) * shared_.sizes[c];
     cached_bytes_peak_.note(cached);
     if constexpr (checked) check(others::go_on);
-    upkeep_.begin_tick();
+    upkeep_.begin_tick(coarse_now());
 }
 
 void pool::tick_now() noexcept {
@@ -29,7 +29,7 @@ void pool::tick_now() noexcept {
     upkeep_.finish_if_done();
 }
 
-// By a thread that came for a block, of this pool or of another one, or by a heartbeat: it hands down a slice, and
+// By a thread that came for a block, of this pool or of another one, or by a heartbeat: it hands down a share, and
 // later looks at the clock the rest, and visit again those who were passed over. What they leave is handed down before
 // the next tick begins, so nothing is older than two ticks. Of several threads that come at once, one performs it.
 bool pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
@@ -38,9 +38,9 @@ bool pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
     if (mine)
         age();
     else if (rotation_.again_if_due(now))
-        upkeep_.begin_tick();
+        upkeep_.resume_tick();
     if (!upkeep_.unfinished()) return false;
-    upkeep_.hand_down_slice();
+    upkeep_.hand_down_share(now);
     upkeep_.finish_if_done();
     return true;
 }

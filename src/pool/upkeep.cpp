@@ -39,9 +39,9 @@ private:
     const upstream_call called_;
 };
 
-void upkeep::after_exchange(std::uint32_t exchanges) noexcept {
+void upkeep::after_exchange(std::uint32_t exchanges, bool look) noexcept {
     hand_down_slice();
-    if (exchanges % exchanges_per_look == 0 || registry::tick_unfinished() || heard_heartbeat())
+    if (look || exchanges % exchanges_per_look == 0 || registry::tick_unfinished() || heard_heartbeat())
         registry::tick_due(coarse_now());
 }
 
@@ -50,6 +50,19 @@ void upkeep::hand_down_slice() noexcept {
     const std::size_t spans = supply_.blocks.expired();
     if (blocks != 0 || spans != 0) [[unlikely]]
         hand_down(outgoing::slice(blocks, slice_blocks), outgoing::slice(spans, slice_spans));
+}
+
+void upkeep::begin_tick(std::chrono::nanoseconds now) noexcept {
+    blocks_share_.begin(now);
+    spans_share_.begin(now);
+    shared_.leaving.begin_tick();
+}
+
+void upkeep::hand_down_share(std::chrono::nanoseconds now) noexcept {
+    const std::uint64_t blocks = shared_.leaving.blocks();
+    if (blocks != 0) hand_down(std::max(blocks_share_.owed(blocks, now), outgoing::slice(blocks, slice_blocks)), 0);
+    if (const std::size_t spans = supply_.blocks.expired())  // those of these blocks among them
+        hand_down(0, std::max(spans_share_.owed(spans, now), outgoing::slice(spans, slice_spans)));
 }
 
 std::size_t upkeep::hand_down_all() noexcept { return hand_down(outgoing::everything, outgoing::everything); }

@@ -5,12 +5,14 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/sleeping_lock.hpp"
 #include "cache/depot.hpp"
 #include "cache/outgoing.hpp"
+#include "clock/tick_share.hpp"
 #include "pool/supply.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -22,19 +24,26 @@ namespace detail {
 class upkeep {
 public:
     // `visiting`: held while magazines that nobody needs leave.
-    upkeep(depots& shared, supply& below, sleeping_lock& visiting) noexcept
-        : shared_(shared), supply_(below), visiting_(visiting) {}
+    upkeep(depots& shared, supply& below, sleeping_lock& visiting, std::chrono::nanoseconds decay_interval) noexcept
+        : shared_(shared),
+          supply_(below),
+          visiting_(visiting),
+          blocks_share_(decay_interval),
+          spans_share_(decay_interval) {}
 
-    // A thread's share, after each exchange of magazines: a slice of what a tick has left, and now and then a look at
-    // the clock; each time while several pools are due, because one look ticks one of them.
-    void after_exchange(std::uint32_t exchanges) noexcept;
+    // A thread's share, after each exchange of magazines: a slice of what a tick has left, and now and then, or where
+    // it wants to, a look at the clock; each time while several pools are due, because one look ticks one of them.
+    void after_exchange(std::uint32_t exchanges, bool look = false) noexcept;
 
-    // A tick has left something to do.
-    void begin_tick() noexcept { shared_.leaving.begin_tick(); }
+    // A tick has left something to do; something more was found for it.
+    void begin_tick(std::chrono::nanoseconds now) noexcept;
+    void resume_tick() noexcept { shared_.leaving.begin_tick(); }
     bool unfinished() const noexcept { return shared_.leaving.unfinished(); }
 
     // A bounded part of what waits.
     void hand_down_slice() noexcept;
+    // By a look at the clock: as much as must be through by now, or a slice.
+    void hand_down_share(std::chrono::nanoseconds now) noexcept;
     // All of it, but for what other threads have in hand. Returns the bytes of the magazines.
     std::size_t hand_down_all() noexcept;
     // Waits until what other threads had in hand is through. Gives up after a bounded time: what they call may wait for
@@ -58,6 +67,7 @@ private:
     depots& shared_;
     supply& supply_;
     sleeping_lock& visiting_;
+    tick_share blocks_share_, spans_share_;
 
     // Calls of hand_down() under way, in two groups; new ones join the one that `joined_` says. Seen at zero, a group
     // has nobody left who was in it before.

@@ -35,9 +35,10 @@ leaf* reach(std::uintptr_t branch) noexcept {
 // own line only. Another page may enter the line between the look and the exchange: then that one stays.
 void note(std::uintptr_t number, std::uint64_t class_after) noexcept {
     entry& line = digest[number % digest_lines];
-    if (class_after) return line.store(std::uint64_t{number} << 8 | class_after, std::memory_order_relaxed);
+    const std::uint64_t address = std::uint64_t{number} << page_bits;
+    if (class_after) return line.store(address | class_after * bin_stride, std::memory_order_relaxed);
     std::uint64_t now = line.load(std::memory_order_relaxed);
-    if (now >> 8 == number) line.compare_exchange_strong(now, 0, std::memory_order_relaxed);
+    if (now >> page_bits == number) line.compare_exchange_strong(now, 0, std::memory_order_relaxed);
 }
 
 // Stores `value` for each page of the range.
@@ -73,11 +74,11 @@ void check() noexcept {
     for (const entry& each : digest) {
         const std::uint64_t line = each.load(std::memory_order_acquire);
         if (line == 0) continue;
-        const std::uintptr_t number = line >> 8;
+        const std::uintptr_t number = line >> page_bits, after = line % page / bin_stride;
         const std::uint64_t found = look_up(reinterpret_cast<const void*>(number << page_bits)) >> class_bit;
-        if (found != 0 && found != (line & 0xFF) && each.load(std::memory_order_relaxed) == line)
+        if (found != 0 && found != after && each.load(std::memory_order_relaxed) == line)
             fatal("page %zu has blocks of size class %zu, and the digest says %zu", std::size_t{number},
-                  std::size_t{found} - 1, std::size_t{line & 0xFF} - 1);
+                  std::size_t{found} - 1, std::size_t{after} - 1);
     }
 }
 

@@ -37,8 +37,9 @@ inline constexpr unsigned class_bit = 56;
 // 512 KiB of zeroes that are not resident until a leaf is entered.
 extern constinit std::atomic<leaf*> root[std::size_t{1} << root_bits];
 
-// A page's number, and below it its size class plus one in eight bits; 0: no page.
-inline constexpr std::size_t digest_lines = 4096;
+// A page's address, and in the bits below the place of its class's hot bin; 0: no page. Half a MiB of zeroes, of which
+// a page is resident for each 32 MiB of spans.
+inline constexpr std::size_t digest_lines = std::size_t{1} << 16;
 extern constinit entry digest[digest_lines];
 
 // The entry for `p`, which may be anything; 0 where there is none. Two dependent loads.
@@ -57,16 +58,20 @@ inline span* find(const void* p) noexcept {
     return reinterpret_cast<span*>(look_up(p) & ((std::uint64_t{1} << class_bit) - 1));
 }
 
-// The size class of the block at `p`, plus one; 0 where there is no span.
-inline std::size_t class_after(const void* p) noexcept {
-    const auto number = reinterpret_cast<std::uintptr_t>(p) >> page_bits;
+// The place of the hot bin for the block at `p` (size_classes.hpp), or less than that of the first class: null, or
+// where there is no span. One load as a rule.
+inline std::size_t bin_offset_at(const void* p) noexcept {
+    const auto address = reinterpret_cast<std::uintptr_t>(p);
     // Relaxed: nothing is read through it, and a live block's page was entered before the block was given out.
-    const std::uint64_t line = digest[number % digest_lines].load(std::memory_order_relaxed);
-    const std::uint64_t after = line ^ number << 8;  // what is left of the line where it names this page
-    if (after - 1 < 255) [[likely]]
-        return after;
-    return look_up(p) >> class_bit;
+    const std::uint64_t line = digest[address >> page_bits & (digest_lines - 1)].load(std::memory_order_relaxed);
+    const std::uint64_t at = line ^ (address & ~std::uint64_t{page - 1});  // what is left where it names this page
+    if (at < page) [[likely]]
+        return at;
+    return (look_up(p) >> class_bit) * bin_stride;
 }
+
+// The size class of the block at `p`, plus one; 0 where there is no span.
+inline std::size_t class_after(const void* p) noexcept { return bin_offset_at(p) / bin_stride; }
 
 // Enters `s` for [base, base + bytes); false when there is no memory for a leaf or the address lies beyond 48 bits.
 // Nobody else may set an overlapping range.

@@ -20,13 +20,15 @@ namespace asymmetric_fence = tidepool::detail::asymmetric_fence;
 
 namespace {
 
-// An open local with room for a loaded magazine of each class.
+// An open local with a hot bin for each class.
 struct open_local {
     detail::local_head front;
-    std::array<detail::magazine*, detail::size_class_count> loaded;
-    open_local() {
-        loaded.fill(&detail::no_magazine);
-        front.reopen();
+    std::array<detail::hot_bin, detail::hot_bin_count> bins{};
+    open_local() { front.reopen(); }
+
+    detail::hot_bin& of(std::size_t size_class) { return front.bin_at(detail::bin_offset_of(size_class)); }
+    void load(std::size_t size_class, detail::magazine& m, std::int32_t hits) {
+        of(size_class) = {m.blocks() + m.count(), m.blocks(), m.blocks() + m.capacity(), hits, hits};
     }
 };
 
@@ -50,10 +52,12 @@ private:
 
 }  // namespace
 
-TEST_CASE("the loaded magazines stand directly behind the local") {
+TEST_CASE("the hot bins stand directly behind the head of a local, the first for no class") {
     open_local l;
-    CHECK(l.front.own() == l.loaded.data());
-    CHECK(l.front.magazines() == l.loaded.data());
+    CHECK(l.front.own() == l.bins.data());
+    CHECK(l.front.bins() == l.bins.data());
+    CHECK(&l.of(0) == &l.bins[1]);
+    CHECK(&l.of(detail::size_class_count - 1) == &l.bins.back());
     CHECK_FALSE(l.front.stopped());
 }
 
@@ -61,16 +65,16 @@ TEST_CASE("a stopped local is both empty and full") {
     open_local l;
     small_magazine m;
     m.set_count(2);
-    l.loaded[3] = &m;
+    l.load(3, m, 1);
     l.front.stop();
     CHECK(l.front.stopped());
     for (std::size_t c = 0; c < detail::size_class_count; ++c) {
-        CHECK(l.front.magazines()[c]->count() == 0);
-        CHECK(l.front.magazines()[c]->capacity() == 0);
+        CHECK(l.of(c).empty());
+        CHECK(l.of(c).full());
     }
     l.front.reopen();
     CHECK_FALSE(l.front.stopped());
-    CHECK(l.front.magazines()[3] == &m);
+    CHECK(l.of(3).count() == 2);
 }
 
 TEST_CASE("a pin slot is closed while its owner is inside, also to a signal handler") {
@@ -84,7 +88,7 @@ TEST_CASE("a pin slot is closed while its owner is inside, also to a signal hand
     // A signal handler between the owner's two steps.
     detail::local_head& found = d.enter(closed);
     CHECK(&found == &closed);
-    CHECK(found.magazines()[0]->capacity() == 0);
+    CHECK(found.bins() == detail::closed_bins.data());
     d.leave(found);
     CHECK(d.occupied(l.front));  // the handler leaves the pin slot closed
     d.leave(mine);
@@ -99,8 +103,9 @@ TEST_CASE("a new thread slot has no local and misses in every pool") {
     void* const from_elsewhere = &missed;
     for (std::uint32_t index = 0; index < detail::direct_pools; ++index)
         for (const std::size_t c : {std::size_t{0}, std::size_t{detail::size_class_count - 1}}) {
-            CHECK(detail::take_or(index, c, [&] { return ++missed, from_elsewhere; }) == from_elsewhere);
-            detail::give_or(index, c, from_elsewhere, [&] { ++missed; });
+            CHECK(detail::take_or(index, detail::bin_offset_of(c), [&] { return ++missed, from_elsewhere; }) ==
+                  from_elsewhere);
+            detail::give_or(index, detail::bin_offset_of(c), from_elsewhere, [&] { ++missed; });
         }
     CHECK(missed == static_cast<int>(detail::direct_pools) * 4);
 }
@@ -110,38 +115,64 @@ TEST_CASE("a private hit takes the newest block and is counted; a miss changes n
     borrowed_slot slot;
     open_local l;
     small_magazine m;
-    l.loaded[3] = &m;
+    l.load(3, m, 1000);
     slot->pin_slots[5].set(l.front);
     std::array<int, 5> blocks{};
     int missed = 0;
-    const auto give = [&](void* block) { detail::give_or(5, 3, block, [&] { ++missed; }); };
-    const auto take = [&] { return detail::take_or(5, 3, [&]() -> void* { return ++missed, nullptr; }); };
+    const auto give = [&](void* block) { detail::give_or(5, detail::bin_offset_of(3), block, [&] { ++missed; }); };
+    const auto take = [&] {
+        return detail::take_or(5, detail::bin_offset_of(3), [&]() -> void* { return ++missed, nullptr; });
+    };
 
     CHECK(take() == nullptr);
     CHECK(missed == 1);
     for (int i = 0; i < 4; ++i) give(&blocks[static_cast<std::size_t>(i)]);
     CHECK(missed == 1);
-    CHECK(m.full());
+    CHECK(l.of(3).full());
     give(&blocks[4]);
     CHECK(missed == 2);
-    CHECK(m.count() == 4);
+    CHECK(std::size_t(l.bins[4].top - l.bins[4].begin) == 4);
 
     l.front.stop();
     CHECK(take() == nullptr);
     give(&blocks[4]);
     CHECK(missed == 4);
-    CHECK(m.count() == 4);
+    CHECK(std::size_t(l.bins[4].top - l.bins[4].begin) == 4);
     CHECK_FALSE(slot->pin_slots[5].occupied(l.front));
     l.front.reopen();
 
     for (std::size_t i = 4; i-- > 0;) CHECK(take() == &blocks[i]);
-    CHECK(m.hits() == 4);
+    CHECK(l.of(3).hits_left == 996);
     CHECK(take() == nullptr);
     CHECK(missed == 5);
-    CHECK(m.hits() == 4);
-    CHECK(m.count() == 0);
-    CHECK(detail::no_magazine.count() == 0);
-    CHECK(detail::no_magazine.hits() == 0);
+    CHECK(l.of(3).hits_left == 996);
+    CHECK(l.of(3).empty());
+    for (const detail::hot_bin& each : detail::closed_bins) {
+        CHECK(each.top == nullptr);
+        CHECK(each.hits_left == 0);
+    }
+    CHECK_FALSE(slot->pin_slots[5].occupied(l.front));
+}
+
+TEST_CASE("a hit is refused when no more are left until a look, and takes nothing") {
+    if (detail::always_slow) return;
+    borrowed_slot slot;
+    open_local l;
+    small_magazine m;
+    m.set_count(4);
+    l.load(3, m, 2);
+    slot->pin_slots[5].set(l.front);
+    int missed = 0;
+    const auto take = [&] {
+        return detail::take_or(5, detail::bin_offset_of(3), [&]() -> void* { return ++missed, nullptr; });
+    };
+    take();
+    take();
+    CHECK(missed == 0);
+    take();
+    CHECK(missed == 1);
+    CHECK(l.of(3).count() == 2);
+    CHECK(l.of(3).hits_left < 0);
     CHECK_FALSE(slot->pin_slots[5].occupied(l.front));
 }
 
@@ -165,7 +196,7 @@ TEST_CASE("an owner and a visitor are never inside at the same time") {
             detail::local_head closed;
             while (!over.load(std::memory_order_relaxed)) {
                 detail::local_head& mine = home.slot.enter(closed);
-                if (mine.magazines() == home.inside.front.own()) {
+                if (mine.bins() == home.inside.front.own()) {
                     if (++times % 1024 == 0) entered.fetch_add(1024, std::memory_order_relaxed);
                     if (home.a != home.b) ++torn;
                     ++home.a;

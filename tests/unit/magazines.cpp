@@ -29,11 +29,11 @@ struct test_peer<shared_magazine_list> {
 
 namespace detail = tidepool::detail;
 
-TEST_CASE("the magazine of an unused class is both empty and full") {
-    CHECK(detail::no_magazine.capacity() == 0);
-    CHECK(detail::no_magazine.empty());
-    CHECK(detail::no_magazine.full());
-    CHECK_FALSE(detail::is_real(&detail::no_magazine));
+TEST_CASE("the hot bin of an unused class is both empty and full") {
+    const detail::hot_bin unused;
+    CHECK(unused.empty());
+    CHECK(unused.full());
+    CHECK(unused.count() == 0);
 }
 
 TEST_CASE("a magazine list is last in, first out") {

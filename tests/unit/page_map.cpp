@@ -131,7 +131,8 @@ TEST_CASE("check() finds a digest entry whose class differs from the map") {
     page_map::check();
     const auto number = reinterpret_cast<std::uintptr_t>(land.page(0)) / page_map::page;
     CHECK(support::died([&] {
-              page_map::digest[number % page_map::digest_lines] = std::uint64_t{number} << 8 | 7;
+              page_map::digest[number % page_map::digest_lines] =
+                  std::uint64_t{number} << page_map::page_bits | 7 * detail::bin_stride;
               page_map::check();
           }).said("has blocks of size class 7, and the digest says 6"));
     page_map::clear(land.page(0), page_map::page);

@@ -20,35 +20,50 @@ class pool;
 // Builds that check, drop or poison blocks do so in the slow functions and see every block there.
 inline constexpr bool always_slow = hardened || chaotic || poisoning;
 
-// A private hit, or what miss() returns. Needs: `index` and `size_class` are valid for the pool. Any thread, for
-// itself.
+// Makes the compiler change a word in memory with one instruction, where it would take two with the value it has at
+// hand.
+template <class T>
+inline void forget([[maybe_unused]] T& word) noexcept {
+#if defined(__GNUC__)
+    asm("" : "+m"(word));
+#endif
+}
+
+// A private hit, or what miss() returns, which is also asked when it is time to look at the clock. Needs: `index` and
+// `size_class` are valid for the pool. Any thread, for itself.
 template <class Miss>
-inline void* take_or(std::uint32_t index, std::size_t size_class, Miss miss) {
+inline void* take_or(std::uint32_t index, std::size_t bin_offset, Miss miss) {
     if constexpr (always_slow) return miss();
     thread_slot& me = *this_thread;
     local_head& mine = me.pin_slots[index].enter(me);
-    magazine& m = *mine.magazines()[size_class];
-    if (m.empty()) [[unlikely]] {
+    hot_bin& bin = mine.bin_at(bin_offset);
+    void** const top = bin.top;
+    if (top == bin.begin || --bin.hits_left < 0) [[unlikely]] {
         me.pin_slots[index].leave(mine);
         return miss();
     }
-    void* block = m.hit();
+    forget(bin.top);
+    --bin.top;
+    void* block = top[-1];
     me.pin_slots[index].leave(mine);
     return block;
 }
 
 // Puts a block into the private magazine; where that has no room, miss() takes it. As take_or().
 template <class Miss>
-inline void give_or(std::uint32_t index, std::size_t size_class, void* block, Miss miss) noexcept {
+inline void give_or(std::uint32_t index, std::size_t bin_offset, void* block, Miss miss) noexcept {
     if constexpr (always_slow) return miss();
     thread_slot& me = *this_thread;
     local_head& mine = me.pin_slots[index].enter(me);
-    magazine& m = *mine.magazines()[size_class];
-    if (m.full()) [[unlikely]] {
+    hot_bin& bin = mine.bin_at(bin_offset);
+    void** const top = bin.top;
+    if (top == bin.end) [[unlikely]] {
         me.pin_slots[index].leave(mine);
         return miss();
     }
-    m.push(block);
+    *top = block;
+    forget(bin.top);
+    ++bin.top;
     me.pin_slots[index].leave(mine);
 }
 
@@ -58,11 +73,11 @@ void* allocate_slow(pool& from, std::uint32_t size_class) noexcept;
 void deallocate_slow(pool& to, void* block, std::uint32_t size_class) noexcept;
 
 inline void* allocate(pool& from, std::uint32_t index, std::uint32_t size_class) noexcept {
-    return take_or(index, size_class, [&] { return allocate_slow(from, size_class); });
+    return take_or(index, bin_offset_of(size_class), [&] { return allocate_slow(from, size_class); });
 }
 
 inline void deallocate(pool& to, std::uint32_t index, void* block, std::uint32_t size_class) noexcept {
-    give_or(index, size_class, block, [&] { deallocate_slow(to, block, size_class); });
+    give_or(index, bin_offset_of(size_class), block, [&] { deallocate_slow(to, block, size_class); });
 }
 
 }  // namespace detail

@@ -10,7 +10,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/size_classes.hpp>
@@ -33,40 +32,49 @@ public:
     bool empty() const noexcept { return count() == 0; }
     bool full() const noexcept { return count() == capacity_; }
     void** blocks() noexcept { return reinterpret_cast<void**>(this + 1); }
-
-    // The last block, counted as a hit. Needs: not empty.
-    void* hit() noexcept {
-        ++hits_;
-        return pop();
-    }
+    static magazine* of(void** its_blocks) noexcept { return reinterpret_cast<magazine*>(its_blocks) - 1; }
 
     // Needs: not full.
     void push(void* block) noexcept { blocks()[count_++] = block; }
 
-    // The last block, not counted. Needs: not empty.
+    // The last block. Needs: not empty.
     void* pop() noexcept { return blocks()[--count_]; }
 
     // After blocks() was filled or handed on.
     void set_count(std::size_t count) noexcept { count_ = count; }
-
-    // Hits since the last call.
-    std::uint64_t take_hits() noexcept { return std::exchange(hits_, 0); }
-    std::uint64_t hits() const noexcept { return hits_; }
 
     magazine* next = nullptr;  // link of the list it lies in, while it lies in one
 
 private:
     std::size_t count_ = 0;
     std::size_t capacity_ = 0;      // fixed
-    std::uint64_t hits_ = 0;        // apart from the count: on its own, the count is a shorter way from hit to hit
     std::uint32_t size_class_ = 0;  // fixed
 };
 
-// Stands where there is no magazine yet. It is both empty and full, so both fast paths reject it, and nobody writes it.
-inline constinit magazine no_magazine;
+// The part of a bin that a hit touches, and all that it touches besides the block's pointer: the loaded magazine of one
+// size class, whose own count is out of date meanwhile, and how many hits are left until the clock is to be looked at.
+//
+// Invariants: begin <= top <= end; all three are null where no magazine is loaded, which is both empty and full, so
+// that both fast paths reject it and nobody writes there.
+struct hot_bin {
+    void** top = nullptr;    // behind the last block
+    void** begin = nullptr;  // of the magazine's blocks()
+    void** end = nullptr;
+    std::int32_t hits_left = 0;     // below zero once a hit was refused for them
+    std::int32_t hits_granted = 0;  // what was left when hits were counted last
 
-// What a stopped local shows: no_magazine for every class.
-extern constinit std::array<magazine*, size_class_count> closed_magazines;
+    std::size_t count() const noexcept { return static_cast<std::size_t>(top - begin); }
+    bool empty() const noexcept { return top == begin; }
+    bool full() const noexcept { return top == end; }
+};
+
+static_assert(sizeof(hot_bin) == bin_stride);
+
+// A local's: one for no class, which never has a magazine, and one for each class (bin_offset_of()).
+inline constexpr std::size_t hot_bin_count = size_class_count + 1;
+
+// What a stopped local shows: no magazine for any class.
+extern constinit std::array<hot_bin, hot_bin_count> closed_bins;
 
 }  // namespace detail
 }  // namespace TIDEPOOL_ABI

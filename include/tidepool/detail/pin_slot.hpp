@@ -7,9 +7,9 @@
 // Invariants:
 //  1. A pin slot leads to the owner's local while the owner is outside, and to the thread's own closed local while it
 //  is
-//     inside, or where it has no local yet. A closed local has only no_magazine.
+//     inside, or where it has no local yet. A closed local has no magazine.
 //  2. While the owner is inside and has seen its real magazines, no other thread touches them.
-//  3. A local's entry for a size class is never null: before its first use it is no_magazine.
+//  3. A local has a hot_bin for each size class, which before its first use has no magazine.
 //
 // So one comparison serves for all that can be in the way: an empty magazine, a class or a local that does not exist
 // yet, a visitor, and a signal handler that interrupts the owner inside.
@@ -38,23 +38,26 @@ inline void light() noexcept { std::atomic_signal_fence(std::memory_order_seq_cs
 
 }  // namespace asymmetric_fence
 
-// One pool's part for one thread slot: the head of it, which is all that a private hit needs. The loaded magazines, one
-// for each size class, stand right behind it.
+// The head of a local, which is all that a private hit needs. The hot bins, one for each size class, stand right behind
+// it.
 struct alignas(apart) local_head {
-    std::atomic<magazine**> shown;  // own(), or closed_magazines while a visitor is here; written by visitors
-    local* body = nullptr;          // the rest, for the slow path (src/cache/local.hpp); fixed
+    std::atomic<hot_bin*> shown;  // own(), or closed_bins while a visitor is here; written by visitors
+    local* body = nullptr;        // the rest, for the slow path (src/cache/local.hpp); fixed
 
     // Closed for good.
-    constexpr local_head() noexcept : shown(closed_magazines.data()) {}
+    constexpr local_head() noexcept : shown(closed_bins.data()) {}
 
-    magazine** own() noexcept { return reinterpret_cast<magazine**>(this + 1); }
+    hot_bin* own() noexcept { return reinterpret_cast<hot_bin*>(this + 1); }
 
     // Owner, inside. Acquire: partner of reopen().
-    magazine** magazines() const noexcept { return shown.load(std::memory_order_acquire); }
+    hot_bin* bins() const noexcept { return shown.load(std::memory_order_acquire); }
+    hot_bin& bin_at(std::size_t bin_offset) const noexcept {
+        return *reinterpret_cast<hot_bin*>(reinterpret_cast<std::byte*>(bins()) + bin_offset);
+    }
 
     // Visitor: asks the owner to stay out. Takes effect at the visitor's next heavy fence. Relaxed: that fence orders
     // it before the visitor's look at the pin slot.
-    void stop() noexcept { shown.store(closed_magazines.data(), std::memory_order_relaxed); }
+    void stop() noexcept { shown.store(closed_bins.data(), std::memory_order_relaxed); }
     // Visitor: lets the owner in again. Release: what the visitor did happens-before the owner's next entry.
     void reopen() noexcept { shown.store(own(), std::memory_order_release); }
     // Relaxed: a hint for an owner that waits, or the owner's own last look.

@@ -41,17 +41,24 @@ constexpr std::uint32_t size_class_computed(std::size_t bytes) noexcept {
     return 8 + 8 * doubling + static_cast<std::uint32_t>((last >> (doubling + 4)) - 8);
 }
 
-// The same by look-up, one byte for each 16 bytes of request.
-inline constexpr auto size_class_table = [] {
-    std::array<std::uint8_t, pooled_bytes_max / granule + 1> table{};
+// Where a class's hot bin lies among those of a local, in bytes (magazine.hpp). The first place is no class's.
+inline constexpr std::size_t bin_stride = 32;
+constexpr std::size_t bin_offset_of(std::size_t size_class) noexcept { return (size_class + 1) * bin_stride; }
+constexpr std::uint32_t size_class_at(std::size_t bin_offset) noexcept {
+    return static_cast<std::uint32_t>(bin_offset / bin_stride - 1);
+}
+
+// The same by look-up, two bytes for each 16 bytes of request: not the class but its place, which is what a hit wants.
+inline constexpr auto bin_offset_table = [] {
+    std::array<std::uint16_t, pooled_bytes_max / granule + 1> table{};
     for (std::size_t i = 0; i < table.size(); ++i)
-        table[i] = static_cast<std::uint8_t>(size_class_computed(i * granule));
+        table[i] = static_cast<std::uint16_t>(bin_offset_of(size_class_computed(i * granule)));
     return table;
 }();
 
 // Needs bytes <= pooled_bytes_max.
-constexpr std::size_t size_class_looked_up(std::size_t bytes) noexcept {
-    return size_class_table[(bytes + granule - 1) / granule];
+constexpr std::size_t bin_offset_looked_up(std::size_t bytes) noexcept {
+    return bin_offset_table[(bytes + granule - 1) / granule];
 }
 
 // The class for an over-aligned request (alignment above 16), or no_size_class. O(1): at most seven steps, because
@@ -71,7 +78,7 @@ constexpr std::uint32_t size_class_of(std::size_t bytes, std::size_t alignment) 
         return size_class_aligned(bytes, alignment);
     if (bytes > pooled_bytes_max) [[unlikely]]
         return no_size_class;
-    return static_cast<std::uint32_t>(size_class_looked_up(bytes));
+    return size_class_at(bin_offset_looked_up(bytes));
 }
 
 }  // namespace detail

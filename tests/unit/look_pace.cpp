@@ -1,0 +1,105 @@
+// src: clock/look_pace.hpp
+#include "clock/look_pace.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+
+using tidepool::detail::look_pace;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto apart = 125ms;  // an interval of a second
+
+// A bin that serves hits at a steady rate from `from` on, and looks when they are used up.
+struct bin {
+    look_pace pace;
+    double seconds = 0;
+    std::int32_t granted = 0;
+    int looks = 0;
+
+    // Goes on for that long. Returns the longest time between two looks.
+    double serve(double hits_a_second, double for_seconds) {
+        double longest = 0;
+        const double end = seconds + for_seconds;
+        looks = 0;
+        while (seconds < end) {
+            const double wait = (granted + 1) / hits_a_second;
+            seconds += wait;
+            longest = std::max(longest, wait);
+            ++looks;
+            granted = pace.next(look_pace::time(static_cast<std::int64_t>(seconds * 1000)), apart);
+        }
+        return longest;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("looks come at least every interval from one hit a second to 10^8 of them") {
+    for (double rate = 1; rate <= 1e8; rate *= 10) {
+        CAPTURE(rate);
+        bin b;
+        b.serve(rate, 100 / rate + 3);  // settles
+        const double longest = b.serve(rate, std::min(100.0, 3 + 1e6 / rate));
+        CHECK(longest <= std::max(0.3, 2.1 / rate));
+    }
+}
+
+TEST_CASE("looks do not come more often than in one of 1024 hits at full speed") {
+    bin b;
+    b.serve(1e8, 0.1);
+    b.serve(1e8, 0.1);
+    CHECK(b.looks <= 1e8 * 0.1 / look_pace::hits_max + 2);
+}
+
+TEST_CASE("looks settle between four and sixteen an interval at moderate rates") {
+    for (const double rate : {20.0, 100.0, 1000.0, 4000.0}) {
+        CAPTURE(rate);
+        bin b;
+        b.serve(rate, 20);
+        b.serve(rate, 10);
+        CHECK(b.looks >= 40);
+        CHECK(b.looks <= 170);
+    }
+}
+
+TEST_CASE("a bin that slows down from full speed looks within 1024 hits") {
+    for (const double rate : {400.0, 1e4, 1e6}) {
+        bin b;
+        b.serve(1e8, 0.1);
+        CHECK(b.serve(rate, 10) <= 1025 / rate + 0.3);
+        CHECK(b.serve(rate, 10) <= 0.3);
+    }
+}
+
+TEST_CASE("one hit in many seconds leads to a look each") {
+    bin b;
+    b.serve(1e6, 1);
+    b.serve(0.1, 20'000);
+    CHECK(b.serve(0.1, 100) <= 21);
+}
+
+TEST_CASE("a clock that stands still, jumps or goes back grants between one hit and 1024") {
+    look_pace pace;
+    std::int32_t granted = pace.next(5s, apart);
+    CHECK(granted == look_pace::hits_first);
+    for (int i = 0; i < 100; ++i) granted = pace.next(5s, apart);
+    CHECK(granted == look_pace::hits_max);
+    granted = pace.next(1000h, apart);
+    CHECK(granted >= 1);
+    CHECK(granted <= look_pace::hits_max);
+    granted = pace.next(999h, apart);  // back
+    CHECK(granted >= 1);
+    CHECK(granted <= look_pace::hits_max);
+}
+
+TEST_CASE("where no tick is ever due looks come as seldom as they may") {
+    look_pace pace;
+    CHECK(pace.next(1s, 0ms) == look_pace::hits_max);
+    CHECK(pace.next(100s, 0ms) == look_pace::hits_max);
+}
