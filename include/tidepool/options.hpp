@@ -45,8 +45,10 @@ struct pool_options {
 
 // Options of an object pool.
 struct object_pool_options {
-    // The number of objects in one magazine; a thread has two private magazines. 1 is as in Go's sync.Pool. 1 to 256.
-    std::size_t magazine_capacity = 1;
+    // The number of objects in one magazine; a thread has two private magazines, whose objects are no other's until a
+    // tick. 1 is as in Go's sync.Pool: for few and expensive objects. 0: as many as fit 64 KiB, 64 at most, 1 at least.
+    // 0 to 256.
+    std::size_t magazine_capacity = 0;
 
     // The most idle objects in one thread's local beyond its private magazines; objects beyond that are destroyed at
     // once. 0 to SIZE_MAX.

@@ -116,7 +116,10 @@ pool_ptr make_block_pool(std::size_t& block_bytes, std::size_t alignment, pool_o
 }
 
 pool_ptr make_object_pool(std::size_t object_bytes, object_pool_options& options, object_disposer disposer) {
-    require("magazine_capacity", options.magazine_capacity, 1, magazine_blocks_max);
+    require("magazine_capacity", options.magazine_capacity, 0, magazine_blocks_max);
+    if (options.magazine_capacity == 0)
+        options.magazine_capacity =
+            std::clamp<std::size_t>(limits::object_magazine_bytes / object_bytes, 1, limits::object_magazine_objects);
     require_interval(options.decay_interval);
     constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
     const bool unbounded = options.local_objects_max > most / object_bytes;

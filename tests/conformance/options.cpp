@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <limits>
@@ -59,7 +60,9 @@ TEST_CASE("the default options take effect and are reported by options()") {
     CHECK(shown.source == tidepool::block_source::spans);
 
     const object_pool_options objects = tidepool::object_pool<int>().options();
-    CHECK(objects.magazine_capacity == 1);
+    CHECK(objects.magazine_capacity == 64);
+    CHECK(tidepool::object_pool<std::array<char, 5000>>().options().magazine_capacity == 13);
+    CHECK(tidepool::object_pool<std::array<char, 100'000>>().options().magazine_capacity == 1);
     CHECK(objects.local_objects_max == size_max);
     CHECK(objects.decay_interval == 1000ms);
 }
@@ -171,8 +174,7 @@ TEST_CASE("object_pool reports a bad option by name, value and allowed range") {
     const auto refused = [](const object_pool_options& options) {
         return refusal([&] { tidepool::object_pool<int> pool({}, {}, options); });
     };
-    check_names(refused({.magazine_capacity = 0}), {"magazine_capacity", "0", "1", "256"});
-    check_names(refused({.magazine_capacity = 257}), {"magazine_capacity", "257", "1", "256"});
+    check_names(refused({.magazine_capacity = 257}), {"magazine_capacity", "257", "0", "256"});
     check_names(refused({.decay_interval = -1000ms}), {"decay_interval", "-1000", "0", "86400000"});
     check_names(refused({.decay_interval = 25h}), {"decay_interval", "90000000", "86400000"});
 }
