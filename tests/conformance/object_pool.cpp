@@ -167,7 +167,7 @@ TEST_CASE("put beyond local_objects_max destroys the object") {
     census counted;
     const auto factory = [&counted] { return citizen(counted); };
     object_pool<citizen, decltype(factory)> pool(
-        factory, {}, {.local_objects_max = 10, .decay_interval = std::chrono::milliseconds(0)});
+        factory, {}, {.magazine_capacity = 1, .local_objects_max = 10, .decay_interval = std::chrono::milliseconds(0)});
     put(pool, get(pool, 100));
     CHECK(counted.alive() <= 12);  // ten, and two in the private magazines
     CHECK(pool.stats().blocks_cached == static_cast<std::size_t>(counted.alive()));
