@@ -60,8 +60,9 @@ inline benchmark::IterationCount in_steps(const benchmark::State& state, std::si
     return static_cast<benchmark::IterationCount>((asked + step - 1) / step * step);
 }
 
-// Threads that wait for each other at the end, inside the clock: all of them have then taken as long as the last one.
-class finish_line {
+// Threads wait for each other here: before they warm up, and at the end, inside the clock, so that all of them take as
+// long as the last one.
+class meeting_point {
 public:
     void meet(unsigned threads) {
         const unsigned all = (arrived_++ / threads + 1) * threads;
@@ -102,11 +103,12 @@ public:
 private:
     // work(n) is one thread's part of n operations; `warm_up` of them go before.
     void timed(benchmark::State& state, std::size_t warm_up, auto work) {
+        together_.meet(job_.threads);
         if (warm_up > 0) work(warm_up);
         const auto n = in_steps(state, job_.step());
         while (state.KeepRunningBatch(n)) {
             work(static_cast<std::size_t>(n));
-            end_.meet(job_.threads);
+            together_.meet(job_.threads);
         }
         if (state.thread_index() != 0) return;
         state.SetLabel(name_);
@@ -158,7 +160,7 @@ private:
     std::unique_ptr<block_ring> between_;
     long before_kib_ = 0;
     std::optional<Source> source_;
-    finish_line end_;
+    meeting_point together_;
 };
 
 template <class Source, class Block = sized_block>
