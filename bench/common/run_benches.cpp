@@ -1,13 +1,33 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <string>
 #include <string_view>
 
 #include "common/subject.hpp"
 
 namespace bench {
 
+namespace {
+
+// What of the library's own file is resident.
+long mapped_kib() {
+    std::ifstream in("/proc/self/smaps");
+    long kib = 0;
+    bool inside = false;
+    for (std::string line; std::getline(in, line);) {
+        if (line.find('-') < line.find(' ')) inside = line.find("libbenchmark") != std::string::npos;
+        if (inside && line.starts_with("Rss:")) kib += std::stol(line.substr(4));
+    }
+    return kib;
+}
+
+}  // namespace
+
 std::size_t operations_asked(int& argc, char** argv) {
+    resident_kib();  // for its code
+    main_began_kib = resident_kib() - mapped_kib();
     std::size_t operations = 0;
     constexpr std::string_view option = "--operations=";
     char** const end = std::remove_if(argv + 1, argv + argc, [&](std::string_view each) {

@@ -37,9 +37,21 @@ struct job {
     }
 };
 
+// What Google's library has resident, to be taken off what a process that is one turn has: its file, and
+// the growth from the start of main() to the start of the bench.
+inline long main_began_kib = 0, library_kib = 0;
+
+inline long own_peak_kib() { return resident_peak_kib() - library_kib; }
+
+// `function` is called by all threads of the bench at the same time.
 inline benchmark::internal::Benchmark* add(const std::string& name, unsigned threads, const std::string& who,
                                            auto function) {
-    return benchmark::RegisterBenchmark((name + '/' + std::to_string(threads) + ' ' + who).c_str(), function)
+    const auto counted = [function](benchmark::State& state) {
+        static std::once_flag once;
+        std::call_once(once, [] { library_kib = resident_kib() - main_began_kib; });
+        function(state);
+    };
+    return benchmark::RegisterBenchmark((name + '/' + std::to_string(threads) + ' ' + who).c_str(), counted)
         ->UseRealTime();
 }
 
@@ -48,8 +60,9 @@ inline benchmark::IterationCount in_steps(const benchmark::State& state, std::si
     return static_cast<benchmark::IterationCount>((asked + step - 1) / step * step);
 }
 
-// Threads that wait for each other at the end, inside the clock: all of them have then taken as long as the last one.
-class finish_line {
+// Threads wait for each other here: before they warm up, and at the end, inside the clock, so that all of them take as
+// long as the last one.
+class meeting_point {
 public:
     void meet(unsigned threads) {
         const unsigned all = (arrived_++ / threads + 1) * threads;
@@ -70,7 +83,7 @@ public:
     void operator()(benchmark::State& state) {
         std::call_once(made_, [this] {
             if (job_.kind == work::handoff) between_ = std::make_unique<block_ring>(job_.blocks);
-            before_kib_ = job_.alone ? resident_kib() : 0;
+            before_kib_ = job_.alone ? resident_kib() - library_kib : 0;
             source_.emplace(make_());
         });
         switch (Source from = *source_; job_.kind) {
@@ -90,17 +103,18 @@ public:
 private:
     // work(n) is one thread's part of n operations; `warm_up` of them go before.
     void timed(benchmark::State& state, std::size_t warm_up, auto work) {
+        together_.meet(job_.threads);
         if (warm_up > 0) work(warm_up);
         const auto n = in_steps(state, job_.step());
         while (state.KeepRunningBatch(n)) {
             work(static_cast<std::size_t>(n));
-            end_.meet(job_.threads);
+            together_.meet(job_.threads);
         }
         if (state.thread_index() != 0) return;
         state.SetLabel(name_);
         if (!job_.alone) return;
         state.counters["rss_before_kib"] = static_cast<double>(before_kib_);
-        state.counters["rss_peak_kib"] = static_cast<double>(resident_peak_kib());
+        state.counters["rss_peak_kib"] = static_cast<double>(own_peak_kib());
     }
 
     // Beside mimalloc one block of the size stays in use, as in a program others would: without any its page falls
@@ -146,7 +160,7 @@ private:
     std::unique_ptr<block_ring> between_;
     long before_kib_ = 0;
     std::optional<Source> source_;
-    finish_line end_;
+    meeting_point together_;
 };
 
 template <class Source, class Block = sized_block>

@@ -1,9 +1,6 @@
 // tidepool-index [WHO THREADS MIB WAITS]: one contestant's index from beginning to end, with what it does to the
 // resident memory two ticks later or, if it waits, a while later; as one line of JSON. Without arguments it says who
 // there is.
-#include <sys/mman.h>
-
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -12,7 +9,6 @@
 #include <memory_resource>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <thread>
 
 #include <fmt/format.h>
@@ -24,6 +20,7 @@
 #include "common/resident.hpp"
 #include "index/corpus.hpp"
 #include "index/job.hpp"
+#include "index/scratch.hpp"
 
 namespace bench {
 
@@ -52,17 +49,10 @@ peer make(const std::string& who) {
     throw std::invalid_argument("nobody is called " + who);
 }
 
-// The job over a little text, in memory that goes away again: the code of the job is then resident before the count,
-// and the heap is as it was.
+// The job over a little text: its code is then resident before the count, and the heap is as it was.
 void bring_in_code(std::string_view text, const std::vector<query>& queries) {
-    constexpr std::size_t bytes = 64U << 20;
-    void* pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (pages == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
-    {
-        std::pmr::monotonic_buffer_resource scratch(pages, bytes);
-        run_job({text.substr(0, 64U << 10)}, queries, &scratch, threading::one);
-    }
-    ::munmap(pages, bytes);
+    scratch memory;
+    run_job({text.substr(0, 64U << 10)}, queries, memory.resource(), threading::one);
 }
 
 // What a program does that has little to do: a burst of a thousand blocks, a hundred times a second, for two and a half

@@ -3,7 +3,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "common/resident.hpp"
+#include "common/subject.hpp"
 
 namespace bench {
 
@@ -13,8 +13,8 @@ void sleepers(benchmark::State& state);
 
 // At the end, when all is given back.
 inline void count_memory(benchmark::State& state) {
-    state.counters["rss_peak_kib"] = static_cast<double>(resident_peak_kib());
-    state.counters["rss_after_drop_kib"] = static_cast<double>(resident_kib());
+    state.counters["rss_peak_kib"] = static_cast<double>(own_peak_kib());
+    state.counters["rss_after_drop_kib"] = static_cast<double>(resident_kib() - library_kib);
 }
 
 }  // namespace bench

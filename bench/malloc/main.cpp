@@ -35,15 +35,16 @@ public:
         const auto work = [&](std::size_t n) {
             thread < takers_ ? take(thread, random, n) : give(thread - takers_, n);
         };
+        together_.meet(2 * takers_);
         work(20'000);
         // A multiple, or a giver would wait for what no taker sends it.
         const auto n = in_steps(state, 1000);
         while (state.KeepRunningBatch(n)) {
             work(static_cast<std::size_t>(n));
-            end_.meet(2 * takers_);
+            together_.meet(2 * takers_);
         }
         if (thread == 0) count_memory(state);
-        end_.meet(2 * takers_);  // the others are still there when it is counted
+        together_.meet(2 * takers_);  // the others are still there when it is counted
     }
 
 private:
@@ -61,7 +62,7 @@ private:
     const unsigned takers_;
     const size_range sizes_;
     std::vector<std::unique_ptr<block_ring>> rings_;
-    finish_line end_;
+    meeting_point together_;
 };
 
 // A cycle builds a million small blocks up and takes them down, last first. Nothing warms the first one up: that is

@@ -2,7 +2,7 @@
 # Sourced by bash, from the root of the checkout.
 
 packages_to_build=(g++ cmake ninja-build valgrind
-    doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev libbenchmark-dev libmimalloc-dev libjemalloc-dev)
+    doctest-dev nlohmann-json3-dev libfmt-dev libbenchmark-dev libmimalloc-dev libjemalloc-dev)
 
 # What the tests of the source tree ask; the formatter in this version, since others break lines elsewhere.
 packages_to_check=(clang-format-14 clang-tidy universal-ctags git)
