@@ -145,8 +145,14 @@ void bin::count_hits() noexcept {
 }
 
 void bin::look(look_pace::time now) noexcept {
+    const auto used = static_cast<std::int32_t>(uncounted_hits());
     count_hits();
-    hot_.hits_left = hot_.hits_granted = bin_.pace.next(now, all().looks_apart);
+    hot_.hits_left = hot_.hits_granted = bin_.pace.next(now, all().looks_apart, used);
+}
+
+void bin::shorten_look() noexcept {
+    count_hits();
+    hot_.hits_left = hot_.hits_granted = std::min(hot_.hits_left, look_pace::hits_first);
 }
 
 magazine* bin::account_in(magazine* m) noexcept {

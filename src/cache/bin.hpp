@@ -34,6 +34,8 @@ public:
     // Whether the hits that were granted are used up: then look() is to be called, and the clock to be looked at.
     bool look_is_due() const noexcept { return hot_.hits_left <= 0; }
     void look(look_pace::time now) noexcept;
+    // A magazine of freed blocks is exchanged: looks are soon due.
+    void shorten_look() noexcept;
 
     // ---- to the program. Each returns a block, or null.
 

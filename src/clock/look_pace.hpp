@@ -1,14 +1,15 @@
 // How many hits a bin may serve before it looks at the clock: a policy that is handed the time and reads no clock. It
 // aims at eight looks a decay interval, whatever the rate of hits. One thread at a time.
 //
-// The count doubles where looks come at least twice as often, and is halved, as often as need be, where they come too
-// seldom. It is bounded, because a program may slow down by any factor at any moment, and what it was granted at full
-// speed it then uses up slowly: with 1024 hits a bin that falls from any rate to 400 hits a second looks again
-// within 2.5 s. At full speed that is one look in 1024 hits, which is 0.04 ns a hit where a look takes 40 ns.
+// It grants what the bin used since its last look, in proportion to the time that should have gone by, and at most four
+// times as much. The grant is bounded, because a program may slow down by any factor at any moment and then uses up
+// slowly what it was granted at full speed: with 1024 hits, a bin that falls to 400 hits a second looks again
+// within 2.5 s. At full speed that is one look in 1024 hits, 0.04 ns a hit where a look takes 40 ns. A bin whose blocks
+// are freed by the magazine starts anew with few (bin::shorten_look()), since that is when there is something to
+// return.
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <cstdint>
 
@@ -21,37 +22,29 @@ namespace detail {
 class look_pace {
 public:
     using time = std::chrono::milliseconds;  // since any fixed moment
-    static constexpr std::int32_t hits_first = 64, hits_max = 1024;
+    static constexpr std::int32_t hits_first = 32, hits_max = 1024, growth = 4;
     static constexpr int looks_per_interval = 8;
 
-    // The hits until the next look, after one at `now`. `distance`: how far apart looks shall be; zero: nobody looks
-    // for anything.
-    std::int32_t next(time now, time distance) noexcept {
+    // The hits until the next look, after one at `now` that came after `used` hits. `distance`: how far apart looks
+    // shall be; zero: nobody looks for anything.
+    std::int32_t next(time now, time distance, std::int32_t used) noexcept {
         const auto at = static_cast<std::uint32_t>(now.count()) & time_mask;
-        const std::uint32_t elapsed = (at - (word_ >> time_shift)) & time_mask;
-        std::uint32_t log2 = word_ & log2_mask;
-        if (distance == time::zero())
-            log2 = log2_max;
-        else if (word_ == 0)
-            log2 = log2_first;
-        else if (elapsed > time_mask / 2 || time(elapsed) * 2 <= distance)  // one that went back counts as standing
-            log2 = std::min(log2 + 1, log2_max);
-        else
-            log2 -= std::min(log2, static_cast<std::uint32_t>(
-                                       std::bit_width(elapsed / static_cast<std::uint32_t>(distance.count()))));
-        word_ = at << time_shift | begun | log2;
-        return std::int32_t{1} << log2;
+        const std::uint32_t elapsed = (at - word_) & time_mask;
+        const bool first = (word_ & begun) == 0;
+        word_ = at | begun;
+        if (distance == time::zero()) return hits_max;
+        if (first) return hits_first;
+        std::int64_t hits = std::int64_t{growth} * std::max(used, 1);
+        // A clock that went back counts as one that stood still.
+        if (elapsed != 0 && elapsed <= time_mask / 2)
+            hits = std::min(hits, std::int64_t{used} * distance.count() / std::int64_t{elapsed});
+        return static_cast<std::int32_t>(std::clamp<std::int64_t>(hits, 1, hits_max));
     }
 
 private:
-    static constexpr std::uint32_t log2_first = 6, log2_max = 10;
-    static_assert(hits_first == 1 << log2_first && hits_max == 1 << log2_max);
-
-    // In one word, because a thread has one for each class: the binary logarithm of the hits granted last, whether
-    // there were any, and the time of the last look, which wraps in 37 hours: a look is taken to be early or late then,
-    // once.
-    static constexpr std::uint32_t log2_mask = 15, begun = 16, time_mask = (std::uint32_t{1} << 27) - 1;
-    static constexpr unsigned time_shift = 5;
+    // In one word, because a thread has one for each class. The time wraps in twelve days: a look after that long may
+    // be taken to be early, once.
+    static constexpr std::uint32_t begun = std::uint32_t{1} << 30, time_mask = begun - 1;
     std::uint32_t word_ = 0;
 };
 static_assert(sizeof(look_pace) == sizeof(std::uint32_t));

@@ -145,6 +145,7 @@ void pool::deallocate(void* block, std::uint32_t size_class) noexcept {
         if (mine) {
             bin own = mine.of(size_class);
             done = own.give_private(block) || own.give_chain(block);
+            own.shorten_look();
             if (!done) full = own.detach_full();
             exchanges = mine.count_exchange();
         }

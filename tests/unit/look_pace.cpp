@@ -32,7 +32,7 @@ struct bin {
             seconds += wait;
             longest = std::max(longest, wait);
             ++looks;
-            granted = pace.next(look_pace::time(static_cast<std::int64_t>(seconds * 1000)), apart);
+            granted = pace.next(look_pace::time(static_cast<std::int64_t>(seconds * 1000)), apart, granted);
         }
         return longest;
     }
@@ -84,22 +84,33 @@ TEST_CASE("one hit in many seconds leads to a look each") {
     CHECK(b.serve(0.1, 100) <= 21);
 }
 
+TEST_CASE("a bin that frees by the magazine looks soon when it slows down") {
+    for (const double rate : {20.0, 100.0, 1000.0}) {
+        CAPTURE(rate);
+        bin b;
+        b.serve(1e8, 0.1);
+        b.granted = look_pace::hits_first;  // bin::shorten_look()
+        CHECK(b.serve(rate, 10) <= std::max(33 / rate, 0.125) + 0.01);
+        CHECK(b.serve(rate, 10) <= 0.3);
+    }
+}
+
 TEST_CASE("a clock that stands still, jumps or goes back grants between one hit and 1024") {
     look_pace pace;
-    std::int32_t granted = pace.next(5s, apart);
+    std::int32_t granted = pace.next(5s, apart, 0);
     CHECK(granted == look_pace::hits_first);
-    for (int i = 0; i < 100; ++i) granted = pace.next(5s, apart);
+    for (int i = 0; i < 100; ++i) granted = pace.next(5s, apart, granted);
     CHECK(granted == look_pace::hits_max);
-    granted = pace.next(1000h, apart);
-    CHECK(granted >= 1);
-    CHECK(granted <= look_pace::hits_max);
-    granted = pace.next(999h, apart);  // back
-    CHECK(granted >= 1);
-    CHECK(granted <= look_pace::hits_max);
+    granted = pace.next(100h, apart, granted);
+    CHECK(granted == 1);
+    granted = pace.next(99h, apart, granted);  // back
+    CHECK(granted == look_pace::growth);
+    CHECK(pace.next(99h, apart, 0) >= 1);
+    CHECK(pace.next(99h + 1ms, apart, 1 << 30) == look_pace::hits_max);
 }
 
 TEST_CASE("where no tick is ever due looks come as seldom as they may") {
     look_pace pace;
-    CHECK(pace.next(1s, 0ms) == look_pace::hits_max);
-    CHECK(pace.next(100s, 0ms) == look_pace::hits_max);
+    CHECK(pace.next(1s, 0ms, 0) == look_pace::hits_max);
+    CHECK(pace.next(100s, 0ms, 5) == look_pace::hits_max);
 }
