@@ -1,7 +1,7 @@
-// The operating system as upstream: every block is pages of its own, which deallocate() unmaps. Any thread.
-#include <cstddef>
-
-#include "base/pages.hpp"
+// The operating system as upstream. Spans are cut from regions; every other block is pages of its own. Any thread.
+#include "adapters/base/mapped_pages.hpp"
+#include "base/immortal.hpp"
+#include "source/span_regions.hpp"
 
 #include <tidepool/upstream.hpp>
 
@@ -10,22 +10,12 @@ inline namespace TIDEPOOL_ABI {
 
 namespace {
 
-struct pages {
-    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
-        return detail::map_pages(bytes ? bytes : 1, alignment);
-    }
-    static void deallocate(void* p, std::size_t bytes, std::size_t) noexcept {
-        detail::unmap_pages(p, bytes ? bytes : 1);
-    }
-    static bool heartbeat_safe() noexcept { return true; }
-    static const char* name() noexcept { return "pages"; }
-};
-
-constinit pages only;
+constinit detail::immortal<detail::span_regions<detail::mapped_pages>> all;
+[[maybe_unused]] const int forks_survived = detail::survive_forks<all>();
 
 }  // namespace
 
-upstream pages_upstream() noexcept { return only; }
+upstream pages_upstream() noexcept { return all.it; }
 
 }  // namespace TIDEPOOL_ABI
 }  // namespace tidepool

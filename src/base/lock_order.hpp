@@ -36,7 +36,6 @@ namespace detail {
     X(slot_records, "process: the arena of the slots")                       \
     X(span_regions, "adapters, shim: regions that spans are cut from")       \
     X(region_records, "adapters, shim: the arena of the regions' records")   \
-    X(mapped_regions, "shim: pages that spans are cut from")                 \
     X(shim_book, "shim: blocks of another malloc")
 
 enum class lock_rank : std::uint8_t {

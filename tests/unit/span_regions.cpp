@@ -2,19 +2,23 @@
 #include "source/span_regions.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <iterator>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/pages.hpp"
 #include "died.hpp"
+#include "scale.hpp"
 #include "seed.hpp"
 #include "threads.hpp"
 
@@ -44,6 +48,44 @@ struct backing {
 };
 
 using regions = detail::span_regions<backing>;
+
+// The same as mappings, and the model: what is mapped.
+struct mappings {
+    static constexpr bool maps_pages = true;
+    static inline std::map<std::byte*, std::size_t> mapped;
+    static inline std::size_t bytes_max = static_cast<std::size_t>(-1);  // of one block
+    static inline std::size_t room = static_cast<std::size_t>(-1);       // for all together
+
+    static std::size_t total() {
+        std::size_t sum = 0;
+        for (const auto& [p, bytes] : mapped) sum += bytes;
+        return sum;
+    }
+    // The mapping that a block lies in; the end if it is in none.
+    static auto around(const std::byte* p, std::size_t bytes) {
+        auto at = mapped.upper_bound(const_cast<std::byte*>(p));
+        if (at == mapped.begin()) return mapped.end();
+        --at;
+        return p + bytes <= at->first + at->second ? at : mapped.end();
+    }
+
+    static void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+        if (bytes > bytes_max || total() + bytes > room) return nullptr;
+        void* p = detail::map_pages(bytes, alignment);
+        if (p) mapped[static_cast<std::byte*>(p)] = bytes;
+        return p;
+    }
+    static void deallocate(void* p, std::size_t bytes, std::size_t) noexcept {
+        const auto at = mapped.find(static_cast<std::byte*>(p));
+        CHECK((at != mapped.end() && at->second == bytes));
+        mapped.erase(at);
+        detail::unmap_pages(p, bytes);
+    }
+    static void purge() noexcept {}
+    static const char* name() noexcept { return "mappings"; }
+};
+
+using mapped_regions = detail::span_regions<mappings>;
 constexpr std::size_t kib = 1024, mib = kib * kib, slot = regions::slot_bytes;
 
 }  // namespace
@@ -100,7 +142,7 @@ TEST_CASE("the first span allocates a region, and purge() returns a free region"
 
 TEST_CASE("without memory for a region, a span comes from the allocator itself") {
     regions r;
-    backing::bytes_max = regions::region_bytes - 1;
+    backing::bytes_max = regions::region_bytes_max - 1;
     void* single = r.allocate(slot, slot);
     CHECK(single != nullptr);
     backing::bytes_max = 0;
@@ -204,6 +246,121 @@ TEST_CASE("no span is ever held by two threads") {
     r.purge();
     r.check();
     CHECK(backing::out == 0);
+}
+
+// The pages of a block that are resident.
+std::size_t resident_pages(void* p, std::size_t bytes) {
+    std::vector<unsigned char> pages(bytes / detail::page_bytes());
+    REQUIRE(mincore(p, bytes, pages.data()) == 0);
+    return static_cast<std::size_t>(
+        std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return page & 1; }));
+}
+
+TEST_CASE("mapped regions begin small, double, and hold huge pages") {
+    mapped_regions r;
+    std::vector<void*> spans;
+    for (int i = 0; i < 3000; ++i) spans.push_back(r.allocate(slot, slot));
+    std::vector<std::size_t> sizes;
+    for (const auto& [p, bytes] : mappings::mapped) {
+        sizes.push_back(bytes);
+        CHECK(reinterpret_cast<std::uintptr_t>(p) % std::min(bytes, 2 * mib) == 0);
+    }
+    std::sort(sizes.begin(), sizes.end());
+    const std::vector<std::size_t> expected{mib / 2,  mib / 2,  mib,      2 * mib,  4 * mib,  8 * mib,
+                                            16 * mib, 32 * mib, 32 * mib, 32 * mib, 32 * mib, 32 * mib};
+    CHECK(sizes == expected);
+    r.check();
+    for (void* p : spans) r.deallocate(p, slot, slot);
+    r.purge();
+    CHECK(mappings::mapped.empty());
+    // A span that is larger than the region that would be next.
+    void* large = r.allocate(regions::span_bytes_max, slot);
+    CHECK(mappings::total() == 4 * mib);
+    r.deallocate(large, regions::span_bytes_max, slot);
+    r.purge();
+    CHECK(mappings::mapped.empty());
+}
+
+TEST_CASE("a span of a mapped region that is freed is empty and stays mapped") {
+    mapped_regions r;
+    std::vector<std::byte*> spans;
+    for (int i = 0; i < 64; ++i) spans.push_back(static_cast<std::byte*>(r.allocate(2 * slot, slot)));
+    for (std::byte* p : spans) std::memset(p, 1, 2 * slot);
+    const std::size_t before = mappings::mapped.size();
+    for (std::size_t i = 1; i < spans.size(); i += 2) r.deallocate(spans[i], 2 * slot, slot);
+    CHECK(mappings::mapped.size() == before);
+    for (std::size_t i = 0; i < spans.size(); ++i) {
+        CHECK(resident_pages(spans[i], 2 * slot) == (i % 2 ? 0 : 2 * slot / detail::page_bytes()));
+        if (i % 2 == 0) CHECK(spans[i][2 * slot - 1] == std::byte{1});
+    }
+    // An empty span can be populated as a fresh one.
+    auto* again = static_cast<std::byte*>(r.allocate(2 * slot, slot));
+    CHECK(std::find(spans.begin(), spans.end(), again) != spans.end());
+    detail::populate_pages(again, 2 * slot);
+    CHECK(std::count(again, again + 2 * slot, std::byte{0}) == 2 * slot);
+    r.deallocate(again, 2 * slot, slot);
+    for (std::size_t i = 0; i < spans.size(); i += 2) r.deallocate(spans[i], 2 * slot, slot);
+    CHECK(mappings::mapped.size() == 1);
+    CHECK_FALSE(tidepool::upstream(r).releases());
+    r.purge();
+    CHECK(mappings::mapped.empty());
+}
+
+TEST_CASE("where address space is short, smaller regions are tried, then single spans") {
+    mapped_regions r;
+    mappings::room = 100 * mib;
+    std::vector<void*> spans;
+    while (void* p = r.allocate(slot, slot)) spans.push_back(p);
+    CHECK(spans.size() * slot == mappings::room);
+    r.check();
+    CHECK(mappings::mapped.size() < 20);
+    for (void* p : spans) r.deallocate(p, slot, slot);
+    CHECK(mappings::mapped.size() <= 1);
+    // A large block takes the reserve's place.
+    void* large = r.allocate(mappings::room, 16);
+    CHECK(large != nullptr);
+    r.check();
+    r.deallocate(large, mappings::room, 16);
+    CHECK(mappings::mapped.empty());
+    mappings::room = static_cast<std::size_t>(-1);
+}
+
+TEST_CASE("mapped regions are as a model has them, whatever is allocated and freed") {
+    support::rng random = support::make_rng();
+    mapped_regions r;
+    std::map<std::byte*, std::size_t> out;
+    for (std::size_t i = 0; i < support::scaled(20'000); ++i) {
+        if (random() % 64 == 0)
+            mappings::bytes_max = random() % 2 ? static_cast<std::size_t>(-1) : slot << random() % 10;
+        if (random() % 256 == 0) r.purge();
+        // Grows and shrinks in long waves.
+        if (out.empty() || random() % 8 < (i / 2000 % 2 ? 3 : 5)) {
+            const std::size_t bytes = slot * (random() % 4 ? std::size_t{1} << random() % 3 : 1 + random() % 64);
+            auto* p = static_cast<std::byte*>(r.allocate(bytes, slot));
+            if (!p) continue;
+            REQUIRE(mappings::around(p, bytes) != mappings::mapped.end());
+            const auto [at, fresh] = out.emplace(p, bytes);
+            REQUIRE((fresh && (std::next(at) == out.end() || p + bytes <= std::next(at)->first)));
+            REQUIRE((at == out.begin() || std::prev(at)->first + std::prev(at)->second <= p));
+            *p = std::byte{1};
+        } else {
+            auto at = out.lower_bound(mappings::mapped.begin()->first + random() % (64 * mib));
+            if (at == out.end()) at = out.begin();
+            REQUIRE(*at->first == std::byte{1});
+            r.deallocate(at->first, at->second, slot);
+            out.erase(at);
+        }
+        if (i % 16) continue;
+        std::set<std::byte*> used;
+        for (const auto& [p, bytes] : out) used.insert(mappings::around(p, bytes)->first);
+        REQUIRE(mappings::mapped.size() - used.size() <= 1);
+        r.check();
+    }
+    for (const auto& [p, bytes] : out) r.deallocate(p, bytes, slot);
+    mappings::bytes_max = static_cast<std::size_t>(-1);
+    r.purge();
+    r.check();
+    CHECK(mappings::mapped.empty());
 }
 
 TEST_CASE("check() finds slots, a reserve and a list of regions that are wrong") {

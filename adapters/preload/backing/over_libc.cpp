@@ -1,8 +1,11 @@
 // The backing: libc's malloc, and spans from the operating system.
+#include "adapters/base/mapped_pages.hpp"
+#include "adapters/preload/base/slow_section.hpp"
 #include "backing.hpp"
+#include "base/immortal.hpp"
 #include "base/signals_blocked.hpp"
 #include "libc.hpp"
-#include "mapped_regions.hpp"
+#include "source/span_regions.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -11,7 +14,7 @@ namespace backing {
 
 namespace {
 
-constinit mapped_regions span_memory;
+constinit detail::immortal<detail::span_regions<detail::mapped_pages>> its_spans;
 
 }  // namespace
 
@@ -31,16 +34,20 @@ std::size_t usable_size(void* p) noexcept { return libc::usable_size(p); }
 
 // With signals blocked, because a handler that frees a block of libc's would wait for a lock that this thread holds.
 bool trim(std::size_t keep) noexcept {
+    {
+        const slow_section section;
+        if (section) its_spans.it.purge();
+    }
     const detail::signals_blocked undisturbed;
     return libc::trim(keep);
 }
 
 use measure() noexcept { return libc::measure(); }
 
-upstream spans() noexcept { return span_memory; }
+upstream spans() noexcept { return its_spans.it; }
 
-void before_fork() noexcept { span_memory.before_fork(); }
-void after_fork() noexcept { span_memory.after_fork(); }
+void before_fork() noexcept { its_spans.it.before_fork(); }
+void after_fork() noexcept { its_spans.it.after_fork(); }
 
 }  // namespace backing
 }  // namespace preload

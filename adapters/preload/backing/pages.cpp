@@ -1,9 +1,11 @@
 // The other malloc: the operating system. A large block is a mapping of its own, which deallocate() unmaps.
 #include <sys/mman.h>
 
+#include "adapters/base/mapped_pages.hpp"
+#include "base/immortal.hpp"
 #include "base/pages.hpp"
-#include "mapped_regions.hpp"
 #include "other_malloc.hpp"
+#include "source/span_regions.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -12,7 +14,7 @@ namespace other_malloc {
 
 namespace {
 
-constinit mapped_regions span_memory;
+constinit detail::immortal<detail::span_regions<detail::mapped_pages>> its_spans;
 
 }  // namespace
 
@@ -30,12 +32,12 @@ void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
 void deallocate(void* p, std::size_t had) noexcept { detail::unmap_pages(p, had); }
 std::size_t usable_size(void*, std::size_t had) noexcept { return detail::whole_pages(had); }
 
-void purge() noexcept {}
+void purge() noexcept { its_spans.it.purge(); }
 
-upstream spans() noexcept { return span_memory; }
+upstream spans() noexcept { return its_spans.it; }
 
-void before_fork() noexcept { span_memory.before_fork(); }
-void after_fork() noexcept { span_memory.after_fork(); }
+void before_fork() noexcept { its_spans.it.before_fork(); }
+void after_fork() noexcept { its_spans.it.after_fork(); }
 
 }  // namespace other_malloc
 }  // namespace preload
