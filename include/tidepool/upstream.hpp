@@ -181,8 +181,8 @@ private:
 // The C library's aligned_alloc and free.
 upstream libc_upstream() noexcept;
 
-// mmap and munmap: deallocated memory leaves the process at once. For spans and large blocks; each block takes at least
-// a page.
+// mmap: deallocated memory leaves the process at once. For spans and large blocks; each block takes at least a page.
+// Spans are cut from regions, whose address space is unmapped when none of their spans is in use.
 upstream pages_upstream() noexcept;
 
 namespace detail {
