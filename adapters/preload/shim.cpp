@@ -175,7 +175,8 @@ void* allocate_slow(std::size_t size_class) noexcept {
 }  // namespace
 
 void* allocate_missed(std::size_t bytes) noexcept {
-    return bytes > pooled_bytes_max ? allocate_large(bytes) : allocate_slow(size_class_looked_up(bytes));
+    const std::size_t size_class = size_class_of(bytes, 1);
+    return size_class == no_size_class ? allocate_large(bytes) : allocate_slow(size_class);
 }
 
 void* allocate_aligned_missed(std::size_t alignment, std::size_t bytes) noexcept {

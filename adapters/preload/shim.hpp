@@ -85,9 +85,13 @@ template <class Miss>
     return allocate_aligned_or(alignment, bytes, [=] { return allocate_aligned_missed(alignment, bytes); });
 }
 
+[[gnu::always_inline]] inline void deallocate_at(void* block, std::size_t bin_offset) noexcept {
+    detail::give_or(shim_index, bin_offset, block,
+                    [=] { deallocate_missed(block, detail::size_class_at(bin_offset)); });
+}
+
 [[gnu::always_inline]] inline void deallocate(void* block, std::size_t size_class) noexcept {
-    detail::give_or(shim_index, detail::bin_offset_of(size_class), block,
-                    [=] { deallocate_missed(block, size_class); });
+    deallocate_at(block, detail::bin_offset_of(size_class));
 }
 
 // By the page map: one load as a rule. What is in no span of the pool's, null among it, has the place that is no
