@@ -321,9 +321,11 @@ shell_and_tools_work() { # the shell and the small tools
 
 libcxx_hears_its_handler() { # both kinds of new call the new-handler of libc++, and its bad_alloc is thrown
     needs clang++
+    clang++ -stdlib=libc++ -xc++ -include new -fsyntax-only - </dev/null 2>/dev/null || skip "libc++ is not installed"
     cat >here.cpp <<'END'
 #include <cstdint>
 #include <cstdio>
+#include <initializer_list>
 #include <new>
 int main() {
     static int calls = 0;
@@ -342,7 +344,7 @@ int main() {
     }
 }
 END
-    clang++ -std=c++17 -stdlib=libc++ here.cpp -o here_libcxx 2>log || skip "libc++ is not installed"
+    clang++ -std=c++17 -stdlib=libc++ here.cpp -o here_libcxx || fail "it compiles"
     body() { ../here_libcxx; }
     compare body
 }
