@@ -21,32 +21,9 @@ using namespace detail;
 
 namespace {
 
-constexpr auto bytes_max = static_cast<std::size_t>(PTRDIFF_MAX);
-
 void* fail(int with) noexcept {
     errno = with;
     return nullptr;
-}
-
-[[gnu::always_inline]] inline void* allocate_bytes(std::size_t bytes) noexcept {
-    if (bytes > pooled_bytes_max) [[unlikely]]
-        return bytes > bytes_max ? fail(ENOMEM) : allocate_large(bytes);
-    return allocate_at(bin_offset_looked_up(bytes));
-}
-
-// `alignment` a power of two.
-void* allocate_aligned(std::size_t alignment, std::size_t bytes) noexcept {
-    if (alignment <= granule) return allocate_bytes(bytes);
-    if (bytes > bytes_max - alignment) return fail(ENOMEM);
-    const std::uint32_t size_class = size_class_aligned(bytes, alignment);
-    if (size_class == no_size_class) return allocate_large_aligned(alignment, bytes);
-    void* p = allocate(size_class);
-    if ((reinterpret_cast<std::uintptr_t>(p) & (alignment - 1)) == 0) [[likely]]
-        return p;
-    // The backing's, which is large enough but aligned to 16 only: allocated in a slow section, or freed to the pool by
-    // a sized form.
-    backing::free(p);
-    return allocate_large_aligned(alignment, bytes);
 }
 
 // A block stays where it is if at least half of it is used, or there is no smaller one.
@@ -59,7 +36,7 @@ void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
     const bool fits = bytes <= has;
     if (fits && (bytes >= has / 2 || size_class == 0)) return p;
     const int before = errno;
-    void* other = allocate_bytes(bytes);
+    void* other = allocate(bytes);
     if (!other) {
         if (!fits) return nullptr;
         errno = before;
@@ -80,20 +57,20 @@ using namespace tidepool::preload;
 
 extern "C" {
 
-EXPORTED void* malloc(std::size_t bytes) noexcept { return allocate_bytes(bytes); }
+EXPORTED void* malloc(std::size_t bytes) noexcept { return allocate(bytes); }
 
 EXPORTED void free(void* p) noexcept { deallocate(p); }
 
 EXPORTED void* calloc(std::size_t count, std::size_t bytes) noexcept {
     std::size_t all;
-    if (__builtin_mul_overflow(count, bytes, &all) || all > bytes_max) return fail(ENOMEM);
+    if (__builtin_mul_overflow(count, bytes, &all)) return fail(ENOMEM);
     if (all > tidepool::detail::pooled_bytes_max) return allocate_large_zeroed(all);
-    void* p = allocate_bytes(all);
+    void* p = allocate(all);
     return p ? std::memset(p, 0, all) : nullptr;
 }
 
 EXPORTED void* realloc(void* p, std::size_t bytes) noexcept {
-    if (!p) return allocate_bytes(bytes);
+    if (!p) return allocate(bytes);
     const std::size_t after = tidepool::detail::page_map::class_after(p);
     if (after) return reallocate(p, after - 1, bytes);
     return bytes > bytes_max ? fail(ENOMEM) : backing::realloc(p, bytes);
@@ -106,7 +83,7 @@ EXPORTED void* reallocarray(void* p, std::size_t count, std::size_t bytes) noexc
 
 // The alignment is rounded up to a power of two, as in glibc.
 EXPORTED void* memalign(std::size_t alignment, std::size_t bytes) noexcept {
-    if (alignment > bytes_max / 2 + 1) return fail(EINVAL);
+    if (alignment > SIZE_MAX / 2 + 1) return fail(EINVAL);
     return allocate_aligned(std::bit_ceil(alignment), bytes);
 }
 
@@ -116,10 +93,8 @@ EXPORTED void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept 
 
 EXPORTED int posix_memalign(void** out, std::size_t alignment, std::size_t bytes) noexcept {
     if (!std::has_single_bit(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
-    const int before = errno;
     void* p = allocate_aligned(alignment, bytes);
-    errno = before;
-    if (!p) return ENOMEM;
+    if (!p) return ENOMEM;  // as in errno
     *out = p;
     return 0;
 }

@@ -1,7 +1,9 @@
-// All forms of operator new and delete.
+// All forms of operator new and delete. new and delete enter by the same door, the hit, and never by the public names
+// of malloc and free, which may be the program's or a tracing library's.
 //
 // The C++ runtime library is the program's, if it has one. Its functions are referred to weakly, so that a C program
 // need not load it.
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <new>
@@ -9,6 +11,7 @@
 #include <dlfcn.h>
 
 #include "adapters/preload/base/exported.hpp"
+#include "adapters/preload/base/plain_forms.hpp"
 #include "base/fatal.hpp"
 #include "shim.hpp"
 
@@ -16,8 +19,6 @@ extern "C" {
 // std::get_new_handler() and std::__throw_bad_alloc(), by their linker names.
 std::new_handler get_new_handler_weakly() noexcept __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
 void throw_bad_alloc_weakly() __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak));
-void* malloc(std::size_t) noexcept;
-void* aligned_alloc(std::size_t, std::size_t) noexcept;
 }
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -31,8 +32,10 @@ namespace {
 template <class Function>
 Function* runtime(Function* linked, const char* name) noexcept {
     if (linked) return linked;
-    void* library = ::dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
-    return library ? reinterpret_cast<Function*>(::dlsym(library, name)) : nullptr;
+    for (const char* each : {"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"})
+        if (void* library = ::dlopen(each, RTLD_LAZY | RTLD_NOLOAD))
+            if (void* function = ::dlsym(library, name)) return reinterpret_cast<Function*>(function);
+    return nullptr;
 }
 
 // As the standard requires, calls the new-handler until there is memory, it throws, or there is none.
@@ -52,16 +55,8 @@ void* ask_or_throw(std::size_t bytes, Ask ask) {
     }
 }
 
-void* new_bytes(std::size_t bytes) {
-    return ask_or_throw(bytes, [=] { return ::malloc(bytes); });
-}
-
-void* new_aligned(std::size_t bytes, std::align_val_t alignment) {
-    return ask_or_throw(bytes, [=] { return ::aligned_alloc(static_cast<std::size_t>(alignment), bytes); });
-}
-
 // For forms that do not throw: if there is no memory, the C++ library's own form asks again, by calling the throwing
-// form above. A new-handler's exception must be caught, and a catch needs that library.
+// form. A new-handler's exception must be caught, and a catch needs that library.
 void* ask_without_throwing(const char* name, auto... arguments) noexcept {
     using form = void*(decltype(arguments)..., const std::nothrow_t&) noexcept;
     const auto its = runtime<form>(nullptr, name);
@@ -70,11 +65,67 @@ void* ask_without_throwing(const char* name, auto... arguments) noexcept {
     return p;
 }
 
+// Any other alignment is a mistake, which no memory answers.
+bool is_alignment(std::align_val_t alignment) noexcept {
+    return std::has_single_bit(static_cast<std::size_t>(alignment));
+}
+
+// What is not a hit.
+[[gnu::noinline]] void* new_missed(std::size_t bytes) {
+    return ask_or_throw(bytes, [=] { return allocate_missed(bytes); });
+}
+
+[[gnu::noinline]] void* new_missed(std::size_t bytes, std::align_val_t alignment) {
+    return ask_or_throw(bytes, [=] {
+        return is_alignment(alignment) ? allocate_aligned_missed(static_cast<std::size_t>(alignment), bytes) : nullptr;
+    });
+}
+
+[[gnu::noinline]] void* new_nothrow_missed(std::size_t bytes, const char* its) noexcept {
+    if (!plain_forms::replaced)
+        if (void* p = allocate_missed(bytes)) return p;
+    return ask_without_throwing(its, bytes);
+}
+
+[[gnu::noinline]] void* new_nothrow_missed(std::size_t bytes, std::align_val_t alignment, const char* its) noexcept {
+    if (!plain_forms::replaced && is_alignment(alignment))
+        if (void* p = allocate_aligned_missed(static_cast<std::size_t>(alignment), bytes)) return p;
+    return ask_without_throwing(its, bytes, alignment);
+}
+
+// A hit of new, or miss().
+template <class Miss>
+[[gnu::always_inline]] inline void* new_or(std::size_t bytes, std::align_val_t alignment, Miss miss) {
+    if (!is_alignment(alignment)) [[unlikely]]
+        return miss();
+    return allocate_aligned_or(static_cast<std::size_t>(alignment), bytes, miss);
+}
+
+[[gnu::always_inline]] inline void* new_nothrow(std::size_t bytes, const char* its) noexcept {
+    const auto miss = [=] { return new_nothrow_missed(bytes, its); };
+    return plain_forms::replaced ? miss() : allocate_or(bytes, miss);
+}
+
+[[gnu::always_inline]] inline void* new_nothrow(std::size_t bytes, std::align_val_t alignment,
+                                                const char* its) noexcept {
+    const auto miss = [=] { return new_nothrow_missed(bytes, alignment, its); };
+    return plain_forms::replaced ? miss() : new_or(bytes, alignment, miss);
+}
+
 // Takes the block's class from the size that the program says. A wrong one is found when the block returns to its span.
-void delete_sized(void* p, std::size_t bytes, std::size_t alignment) noexcept {
-    const std::uint32_t size_class = size_class_of(bytes, alignment);
-    if (!p || size_class == no_size_class || current.ignore_size) [[unlikely]]
-        return deallocate(p);
+template <class Plain>
+[[gnu::always_inline]] inline void delete_sized(void* p, std::size_t bytes, Plain plain) noexcept {
+    if (!p || bytes > pooled_bytes_max || plain_forms::sizes_ignored) [[unlikely]]
+        return plain();
+    deallocate_at(p, bin_offset_looked_up(bytes));
+}
+
+template <class Plain>
+[[gnu::always_inline]] inline void delete_sized(void* p, std::size_t bytes, std::align_val_t alignment,
+                                                Plain plain) noexcept {
+    const std::uint32_t size_class = size_class_of(bytes, static_cast<std::size_t>(alignment));
+    if (!p || size_class == no_size_class || plain_forms::sizes_ignored) [[unlikely]]
+        return plain();
     deallocate(p, size_class);
 }
 
@@ -89,40 +140,64 @@ using std::align_val_t;
 using std::nothrow_t;
 using std::size_t;
 
-EXPORTED void* operator new(size_t bytes) { return new_bytes(bytes); }
-EXPORTED void* operator new[](size_t bytes) { return new_bytes(bytes); }
-EXPORTED void* operator new(size_t bytes, align_val_t alignment) { return new_aligned(bytes, alignment); }
-EXPORTED void* operator new[](size_t bytes, align_val_t alignment) { return new_aligned(bytes, alignment); }
+EXPORTED void* operator new(size_t bytes) {
+    return allocate_or(bytes, [=] { return new_missed(bytes); });
+}
+EXPORTED void* operator new(size_t bytes, align_val_t alignment) {
+    return new_or(bytes, alignment, [=] { return new_missed(bytes, alignment); });
+}
+EXPORTED void* operator new[](size_t bytes) {
+    if (plain_forms::replaced) [[unlikely]]
+        return plain_forms::call_new(bytes);
+    return allocate_or(bytes, [=] { return new_missed(bytes); });
+}
+EXPORTED void* operator new[](size_t bytes, align_val_t alignment) {
+    if (plain_forms::replaced) [[unlikely]]
+        return plain_forms::call_new(bytes, alignment);
+    return new_or(bytes, alignment, [=] { return new_missed(bytes, alignment); });
+}
 
 EXPORTED void* operator new(size_t bytes, const nothrow_t&) noexcept {
-    if (void* p = ::malloc(bytes)) [[likely]]
-        return p;
-    return ask_without_throwing("_ZnwmRKSt9nothrow_t", bytes);
+    return new_nothrow(bytes, "_ZnwmRKSt9nothrow_t");
 }
-EXPORTED void* operator new[](size_t bytes, const nothrow_t& none) noexcept { return operator new(bytes, none); }
+EXPORTED void* operator new[](size_t bytes, const nothrow_t&) noexcept {
+    return new_nothrow(bytes, "_ZnamRKSt9nothrow_t");
+}
 EXPORTED void* operator new(size_t bytes, align_val_t alignment, const nothrow_t&) noexcept {
-    if (void* p = ::aligned_alloc(static_cast<size_t>(alignment), bytes)) [[likely]]
-        return p;
-    return ask_without_throwing("_ZnwmSt11align_val_tRKSt9nothrow_t", bytes, alignment);
+    return new_nothrow(bytes, alignment, "_ZnwmSt11align_val_tRKSt9nothrow_t");
 }
-EXPORTED void* operator new[](size_t bytes, align_val_t alignment, const nothrow_t& none) noexcept {
-    return operator new(bytes, alignment, none);
+EXPORTED void* operator new[](size_t bytes, align_val_t alignment, const nothrow_t&) noexcept {
+    return new_nothrow(bytes, alignment, "_ZnamSt11align_val_tRKSt9nothrow_t");
 }
 
 EXPORTED void operator delete(void* p) noexcept { deallocate(p); }
-EXPORTED void operator delete[](void* p) noexcept { deallocate(p); }
-EXPORTED void operator delete(void* p, const nothrow_t&) noexcept { deallocate(p); }
-EXPORTED void operator delete[](void* p, const nothrow_t&) noexcept { deallocate(p); }
 EXPORTED void operator delete(void* p, align_val_t) noexcept { deallocate(p); }
-EXPORTED void operator delete[](void* p, align_val_t) noexcept { deallocate(p); }
-EXPORTED void operator delete(void* p, align_val_t, const nothrow_t&) noexcept { deallocate(p); }
-EXPORTED void operator delete[](void* p, align_val_t, const nothrow_t&) noexcept { deallocate(p); }
+EXPORTED void operator delete[](void* p) noexcept {
+    plain_forms::replaced ? plain_forms::call_delete(p) : deallocate(p);
+}
+EXPORTED void operator delete[](void* p, align_val_t alignment) noexcept {
+    plain_forms::replaced ? plain_forms::call_delete(p, alignment) : deallocate(p);
+}
 
-EXPORTED void operator delete(void* p, size_t bytes) noexcept { delete_sized(p, bytes, 1); }
-EXPORTED void operator delete[](void* p, size_t bytes) noexcept { delete_sized(p, bytes, 1); }
+// For an object whose constructor throws, so no hit of its own.
+EXPORTED void operator delete(void* p, const nothrow_t&) noexcept { plain_forms::call_delete(p); }
+EXPORTED void operator delete[](void* p, const nothrow_t&) noexcept { plain_forms::call_delete_array(p); }
+EXPORTED void operator delete(void* p, align_val_t alignment, const nothrow_t&) noexcept {
+    plain_forms::call_delete(p, alignment);
+}
+EXPORTED void operator delete[](void* p, align_val_t alignment, const nothrow_t&) noexcept {
+    plain_forms::call_delete_array(p, alignment);
+}
+
+EXPORTED void operator delete(void* p, size_t bytes) noexcept {
+    delete_sized(p, bytes, [=] { plain_forms::call_delete(p); });
+}
+EXPORTED void operator delete[](void* p, size_t bytes) noexcept {
+    delete_sized(p, bytes, [=] { plain_forms::call_delete_array(p); });
+}
 EXPORTED void operator delete(void* p, size_t bytes, align_val_t alignment) noexcept {
-    delete_sized(p, bytes, static_cast<size_t>(alignment));
+    delete_sized(p, bytes, alignment, [=] { plain_forms::call_delete(p, alignment); });
 }
 EXPORTED void operator delete[](void* p, size_t bytes, align_val_t alignment) noexcept {
-    delete_sized(p, bytes, static_cast<size_t>(alignment));
+    delete_sized(p, bytes, alignment, [=] { plain_forms::call_delete_array(p, alignment); });
 }

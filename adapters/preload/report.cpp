@@ -1,6 +1,7 @@
 // Statistics of the shim: mallinfo, malloc_stats, malloc_info, and the report at exit.
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,19 @@ inline namespace TIDEPOOL_ABI {
 namespace preload {
 
 namespace {
+
+// While one is there, a cancellation of the thread waits: write() and close() are cancellation points, and what the
+// shim writes is written to the end. malloc_stats() of libc is none, either.
+class cancellation_off {
+public:
+    cancellation_off() noexcept { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+    ~cancellation_off() { ::pthread_setcancelstate(before_, nullptr); }
+    cancellation_off(const cancellation_off&) = delete;
+    cancellation_off& operator=(const cancellation_off&) = delete;
+
+private:
+    int before_;
+};
 
 // Text for a file descriptor. Allocates nothing, because there may be no memory.
 class text {
@@ -108,6 +122,7 @@ __attribute__((constructor)) void at_start() noexcept {
 
 __attribute__((destructor)) void at_exit() noexcept {
     if (!current.stats) return;
+    const cancellation_off to_the_end;
     if (!current.stats_file[0]) return write_lines(standard_error);
     std::array<char, PATH_MAX> name;
     const int file = file_name(name) ? ::open(name.data(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
@@ -168,7 +183,10 @@ EXPORTED struct mallinfo mallinfo() noexcept {
     return out;
 }
 
-EXPORTED void malloc_stats() noexcept { write_lines(STDERR_FILENO); }
+EXPORTED void malloc_stats() noexcept {
+    const cancellation_off to_the_end;
+    write_lines(STDERR_FILENO);
+}
 
 EXPORTED int malloc_info(int options, FILE* out) noexcept {
     if (options != 0) return EINVAL;

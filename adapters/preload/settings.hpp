@@ -31,7 +31,8 @@ struct settings {
 
     // stats: 0, 1 (to stderr at exit), or the file to write as JSON at exit; "%p" in its name is the process id.
     bool stats = false;
-    std::array<char, PATH_MAX> stats_file{};  // empty: stderr
+    // Empty: stderr. Beside the other settings, whose page every process writes to.
+    static inline constinit std::array<char, PATH_MAX> stats_file{};
 
     // Reads the environment. A wrong name or value is reported by a line on stderr and leaves the default. Set-user-id
     // programs write no file. Allocates nothing.

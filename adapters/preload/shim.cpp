@@ -6,12 +6,15 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <new>
 
+#include "adapters/preload/base/plain_forms.hpp"
 #include "adapters/preload/base/set_aside.hpp"
 #include "adapters/preload/base/slow_section.hpp"
 #include "background.hpp"
 #include "backing/backing.hpp"
+#include "backing/libc.hpp"
 #include "base/clock.hpp"
 #include "base/fatal.hpp"
 #include "base/limits.hpp"
@@ -80,6 +83,7 @@ pool* build() noexcept {
         return nullptr;  // one thread builds, the others do not wait
     alignas(pool) static std::byte place[sizeof(pool)];
     current.read();
+    plain_forms::look(current.ignore_size != 0);
     const pool_plan plan{.sizes = {.count = size_class_count},
                          .limits = {.blocks_per_magazine_max = magazine::capacity_max,
                                     .magazine_bytes_max = limits::shim_magazine_bytes,
@@ -106,13 +110,27 @@ pool* pool_ready() noexcept {
     return p;
 }
 
+// libc's malloc starts with its first call, and that with getrandom(), a cancellation point. So it is called here: for
+// more than there is, which takes nothing.
+void start_libc() noexcept {
+    const int before = errno;
+    libc::malloc(SIZE_MAX);
+    errno = before;
+}
+
 __attribute__((constructor(101))) void on_load() {
     loaded.store(true, std::memory_order_relaxed);
+    start_libc();
     {
         const slow_section section;
         if (section) pool_ready();
     }
     if (current.background && current.decay_ms > 0) background::start(current.decay_ms, tick_at_leisure);
+}
+
+void* no_memory() noexcept {
+    errno = ENOMEM;
+    return nullptr;
 }
 
 void look_at_the_clock() noexcept {
@@ -122,7 +140,9 @@ void look_at_the_clock() noexcept {
 
 // If the backing has no memory, all idle memory of the pool is returned to it, and it is asked again.
 template <class Ask>
-void* ask_backing(Ask ask) noexcept {
+void* ask_backing(std::size_t bytes, Ask ask) noexcept {
+    if (bytes > bytes_max) return no_memory();
+    look_at_the_clock();
     const int before = errno;
     void* p = ask();
     if (p || !trim(0)) return p;
@@ -130,7 +150,14 @@ void* ask_backing(Ask ask) noexcept {
     return p;
 }
 
-}  // namespace
+void* allocate_large(std::size_t bytes) noexcept {
+    return ask_backing(bytes, [=] { return backing::malloc(bytes); });
+}
+
+void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept {
+    if (alignment > bytes_max || bytes > bytes_max - alignment) return no_memory();
+    return ask_backing(bytes, [=] { return backing::memalign(alignment, bytes); });
+}
 
 void* allocate_slow(std::size_t size_class) noexcept {
     {
@@ -142,11 +169,28 @@ void* allocate_slow(std::size_t size_class) noexcept {
             return p;
         }
     }
-    errno = ENOMEM;
-    return nullptr;
+    return no_memory();
 }
 
-void deallocate_slow(void* block, std::size_t size_class) noexcept {
+}  // namespace
+
+void* allocate_missed(std::size_t bytes) noexcept {
+    const std::size_t size_class = size_class_of(bytes, 1);
+    return size_class == no_size_class ? allocate_large(bytes) : allocate_slow(size_class);
+}
+
+void* allocate_aligned_missed(std::size_t alignment, std::size_t bytes) noexcept {
+    const std::size_t size_class = size_class_of(bytes, alignment);
+    if (size_class == no_size_class) return allocate_large_aligned(alignment, bytes);
+    void* p = allocate_slow(size_class);
+    if ((reinterpret_cast<std::uintptr_t>(p) & (alignment - 1)) == 0) return p;
+    // The backing's, which is large enough but aligned to 16 only: allocated in a slow section, or freed to the pool by
+    // a sized form.
+    backing::free(p);
+    return allocate_large_aligned(alignment, bytes);
+}
+
+void deallocate_missed(void* block, std::size_t size_class) noexcept {
     const slow_section section;
     pool* to = section ? pool_ready() : nullptr;
     if (to)
@@ -157,24 +201,11 @@ void deallocate_slow(void* block, std::size_t size_class) noexcept {
         backing::free(block);  // by a sized form, before the pool was there
 }
 
-void* allocate_large(std::size_t bytes) noexcept {
-    look_at_the_clock();
-    return ask_backing([=] { return backing::malloc(bytes); });
-}
-
 void* allocate_large_zeroed(std::size_t bytes) noexcept {
-    look_at_the_clock();
-    return ask_backing([=] { return backing::calloc(1, bytes); });
+    return ask_backing(bytes, [=] { return backing::calloc(1, bytes); });
 }
 
-void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept {
-    look_at_the_clock();
-    return ask_backing([=] { return backing::memalign(alignment, bytes); });
-}
-
-void deallocate_other(void* p) noexcept {
-    if (p) backing::free(p);
-}
+void deallocate_other(void* p) noexcept { backing::free(p); }
 
 bool trim(std::size_t keep) noexcept {
     std::size_t gone = 0;

@@ -32,16 +32,23 @@ inline constexpr std::uint32_t shim_index = detail::default_index;
 // As the environment was at the first allocation.
 extern settings current;
 
-// What a private hit could not serve. Null, with ENOMEM, if there is no memory.
-void* allocate_slow(std::size_t size_class) noexcept;
-void deallocate_slow(void* block, std::size_t size_class) noexcept;
+// No program has as many addresses, so nothing is trimmed for a request above it.
+#ifdef __x86_64__
+inline constexpr std::size_t bytes_max = std::size_t{1} << 47;
+#else
+inline constexpr std::size_t bytes_max = std::size_t{1} << 48;
+#endif
 
-// Requests that no size class serves. As the C functions.
-void* allocate_large(std::size_t bytes) noexcept;
+// What a private hit could not serve: malloc(), and aligned_alloc() with a power of two. Null, with ENOMEM, if there is
+// no memory.
+void* allocate_missed(std::size_t bytes) noexcept;
+void* allocate_aligned_missed(std::size_t alignment, std::size_t bytes) noexcept;
+void deallocate_missed(void* block, std::size_t size_class) noexcept;
+
+// calloc() of a size that no class serves.
 void* allocate_large_zeroed(std::size_t bytes) noexcept;
-void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept;
 
-// A pointer that is not the pool's; may be null. errno is left as it was.
+// A pointer that is not the pool's, and not null. errno is left as it was.
 void deallocate_other(void* p) noexcept;
 
 // Returns all idle memory of all threads except `keep` bytes. Whether there was any.
@@ -52,23 +59,48 @@ tidepool::stats snapshot() noexcept;
 // Performs the ticks that are due, to the end. For a thread that has nothing else to do.
 void tick_at_leisure() noexcept;
 
-// At the place of a size class's hot bin.
-inline void* allocate_at(std::size_t bin_offset) noexcept {
-    return detail::take_or(shim_index, bin_offset, [=] { return allocate_slow(detail::size_class_at(bin_offset)); });
+// The private hit of every function that allocates, or what miss() returns. Inlined into each, so that none is entered
+// through another's public name, which may be another library's.
+template <class Miss>
+[[gnu::always_inline]] inline void* allocate_or(std::size_t bytes, Miss miss) {
+    if (bytes > detail::pooled_bytes_max) [[unlikely]]
+        return miss();
+    return detail::take_or(shim_index, detail::bin_offset_looked_up(bytes), miss);
 }
 
-inline void* allocate(std::size_t size_class) noexcept { return allocate_at(detail::bin_offset_of(size_class)); }
+// `alignment` a power of two.
+template <class Miss>
+[[gnu::always_inline]] inline void* allocate_aligned_or(std::size_t alignment, std::size_t bytes, Miss miss) {
+    const std::uint32_t size_class = detail::size_class_of(bytes, alignment);
+    if (size_class == detail::no_size_class) [[unlikely]]
+        return miss();
+    return detail::take_or(shim_index, detail::bin_offset_of(size_class), miss);
+}
 
-inline void deallocate(void* block, std::size_t size_class) noexcept {
-    detail::give_or(shim_index, detail::bin_offset_of(size_class), block, [=] { deallocate_slow(block, size_class); });
+[[gnu::always_inline]] inline void* allocate(std::size_t bytes) noexcept {
+    return allocate_or(bytes, [=] { return allocate_missed(bytes); });
+}
+
+[[gnu::always_inline]] inline void* allocate_aligned(std::size_t alignment, std::size_t bytes) noexcept {
+    return allocate_aligned_or(alignment, bytes, [=] { return allocate_aligned_missed(alignment, bytes); });
+}
+
+[[gnu::always_inline]] inline void deallocate_at(void* block, std::size_t bin_offset) noexcept {
+    detail::give_or(shim_index, bin_offset, block,
+                    [=] { deallocate_missed(block, detail::size_class_at(bin_offset)); });
+}
+
+[[gnu::always_inline]] inline void deallocate(void* block, std::size_t size_class) noexcept {
+    deallocate_at(block, detail::bin_offset_of(size_class));
 }
 
 // By the page map: one load as a rule. What is in no span of the pool's, null among it, has the place that is no
 // class's, and so is a miss, too.
-inline void deallocate(void* p) noexcept {
+[[gnu::always_inline]] inline void deallocate(void* p) noexcept {
     const std::size_t at = detail::page_map::bin_offset_at(p);
     detail::give_or(shim_index, at, p, [=] {
-        at < detail::bin_stride ? deallocate_other(p) : deallocate_slow(p, detail::size_class_at(at));
+        if (at >= detail::bin_stride) return deallocate_missed(p, detail::size_class_at(at));
+        if (p) deallocate_other(p);
     });
 }
 

@@ -6,7 +6,9 @@
 #pragma once
 
 #include <sched.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <atomic>
 
@@ -39,8 +41,9 @@ inline void wait_politely(unsigned round) noexcept {
 // The same for waits that may be long: short sleeps from some point on.
 inline void wait_long(unsigned round) noexcept {
     if (round < 128) return wait_politely(round);
+    // Not by nanosleep(), which is a cancellation point: a thread must not end where it waits for a lock.
     const timespec moment{0, 50'000};
-    ::nanosleep(&moment, nullptr);
+    ::syscall(SYS_nanosleep, &moment, nullptr);
 }
 
 class TIDEPOOL_CAPABILITY("mutex") spin_lock : lock_order::ranked {

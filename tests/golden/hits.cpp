@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory_resource>
+#include <new>
 
 #include <tidepool/tidepool.hpp>
 
@@ -71,6 +72,30 @@ std::pmr::memory_resource* some(std::pmr::memory_resource* resource) {
     }
 }
 
+[[gnu::noinline]] void pairs_of_new(std::size_t bytes, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        void* p = ::operator new(bytes);
+        use(p);
+        ::operator delete(p);
+    }
+}
+
+[[gnu::noinline]] void pairs_of_sized_new(std::size_t bytes, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        void* p = ::operator new(bytes);
+        use(p);
+        ::operator delete(p, bytes);
+    }
+}
+
+[[gnu::noinline]] void frees_of_null(std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        void* p = nullptr;
+        asm volatile("" : "+r"(p));
+        std::free(p);
+    }
+}
+
 template <class Pairs>
 void count(const char* name, std::size_t n, Pairs pairs) {
     pairs(std::size_t{1000});
@@ -104,6 +129,12 @@ void count_malloc(std::size_t n) {
         count(size.name, n, [&](std::size_t k) { pairs_of_malloc(size.bytes, k); });
         std::free(other);
     }
+    void* other = ::operator new(64);
+    use(other);
+    count("new-64", n, [](std::size_t k) { pairs_of_new(64, k); });
+    count("new-sized-64", n, [](std::size_t k) { pairs_of_sized_new(64, k); });
+    ::operator delete(other);
+    count("free-null", n, frees_of_null);
 }
 
 }  // namespace

@@ -319,4 +319,34 @@ shell_and_tools_work() { # the shell and the small tools
     compare body
 }
 
+libcxx_hears_its_handler() { # both kinds of new call the new-handler of libc++, and its bad_alloc is thrown
+    needs clang++
+    clang++ -stdlib=libc++ -xc++ -include new -fsyntax-only - </dev/null 2>/dev/null || skip "libc++ is not installed"
+    cat >here.cpp <<'END'
+#include <cstdint>
+#include <cstdio>
+#include <initializer_list>
+#include <new>
+int main() {
+    static int calls = 0;
+    volatile std::size_t bytes = PTRDIFF_MAX;
+    for (const bool throwing : {true, false}) {
+        calls = 0;
+        std::set_new_handler([] { if (++calls == 3) std::set_new_handler(nullptr); });
+        bool thrown = false;
+        void* p = &p;
+        try {
+            p = throwing ? ::operator new(bytes) : ::operator new(bytes, std::nothrow);
+        } catch (const std::bad_alloc&) {
+            thrown = true;
+        }
+        std::printf("%d calls, thrown: %d, null: %d\n", calls, thrown, !p);
+    }
+}
+END
+    clang++ -std=c++17 -stdlib=libc++ here.cpp -o here_libcxx || fail "it compiles"
+    body() { ../here_libcxx; }
+    compare body
+}
+
 run_test "$@"

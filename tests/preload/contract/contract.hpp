@@ -39,6 +39,7 @@ T opaque(T value) {
 inline constexpr std::size_t kib = 1024, mib = 1024 * 1024;
 inline constexpr std::size_t pooled_bytes_max = 32 * kib;
 inline constexpr std::size_t ptrdiff_max = PTRDIFF_MAX, size_max = SIZE_MAX;
+inline constexpr std::size_t address_space = std::size_t{1} << 48;  // at least a program's
 
 // The shim's size classes, stated independently: steps of 16 bytes up to 128, then eight steps per doubling.
 inline std::vector<std::size_t> class_limits() {
@@ -60,7 +61,8 @@ inline std::vector<std::size_t> edge_sizes() {
 
 // Sizes larger than any malloc may serve or than the address space.
 inline std::vector<std::size_t> impossible_sizes() {
-    return {ptrdiff_max - 1, ptrdiff_max, ptrdiff_max + 1, size_max - 4096, size_max - 16, size_max - 1, size_max};
+    return {address_space + 1, ptrdiff_max / 2, ptrdiff_max - 1, ptrdiff_max, ptrdiff_max + 1,
+            size_max - 4096,   size_max - 16,   size_max - 1,    size_max};
 }
 
 // Makes the call with a known errno; `error` is the errno after it.

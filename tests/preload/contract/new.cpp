@@ -196,6 +196,36 @@ TEST_CASE("the new-handler's own exception reaches the caller") {
     }
 }
 
+TEST_CASE("a request above every address leaves idle memory where it is") {
+    if (!shim_promises()) return;
+    std::vector<void*> blocks(20'000);
+    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i] = std::malloc(16 + i % 2000);
+    for (void* p : blocks) std::free(p);
+    const std::size_t idle = mallinfo2().keepcost;
+    REQUIRE(idle > mib);
+    void* large = std::malloc(100 * kib);
+    void* small = std::malloc(100);
+    void* out = nullptr;
+    for (const std::size_t bytes : impossible_sizes()) {
+        CAPTURE(bytes);
+        const std::size_t size = opaque(bytes);
+        CHECK(std::malloc(size) == nullptr);
+        CHECK(std::calloc(1, size) == nullptr);
+        CHECK(std::realloc(large, size) == nullptr);
+        CHECK(std::realloc(small, size) == nullptr);
+        CHECK(aligned_alloc(64, size) == nullptr);
+        CHECK(posix_memalign(&out, 64, size) == ENOMEM);
+        CHECK(valloc(size) == nullptr);
+        CHECK(pvalloc(size) == nullptr);
+        for (int form = 0; form < forms; ++form) cannot_take(form, size);
+    }
+    CHECK(aligned_alloc(opaque(address_space), 1) == nullptr);
+    std::free(small);
+    std::free(large);
+    // A tick may come between, which takes half.
+    CHECK(mallinfo2().keepcost > idle / 4);
+}
+
 TEST_CASE("malloc does not call the new-handler") {
     const handler_for_now now([] {
         ++handler_calls;
