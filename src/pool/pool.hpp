@@ -78,7 +78,7 @@ private:
     pin enter() noexcept;
     void* refill(magazine* m, std::uint32_t wanted) noexcept;
     void spill(magazine* full, void* block) noexcept;
-    void age() noexcept;
+    void age(std::chrono::nanoseconds now) noexcept;
     void unlock_mechanisms() noexcept;
 
     const pool_plan plan_;

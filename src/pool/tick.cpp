@@ -9,7 +9,7 @@ inline namespace TIDEPOOL_ABI {
 namespace detail {
 
 // A whole tick, but for handing down, which what is left of the tick before comes ahead of.
-void pool::age() noexcept {
+void pool::age(std::chrono::nanoseconds now) noexcept {
     upkeep_.hand_down_all();
     upkeep_.finish_if_done();
     supply_.blocks.age();
@@ -17,12 +17,12 @@ void pool::age() noexcept {
     for (std::uint32_t c = 0; c < class_count; ++c) cached += shared_.leaving.blocks_of(c) * shared_.sizes[c];
     cached_bytes_peak_.note(cached);
     if constexpr (checked) check(others::go_on);
-    upkeep_.begin_tick(coarse_now());
+    upkeep_.begin_tick(now);
 }
 
 void pool::tick_now() noexcept {
     if (!shared_.ready()) return;
-    age();
+    age(coarse_now());
     rotation_.again_until_done();
     upkeep_.hand_down_all();
     upkeep_.wait_for_others();
@@ -36,7 +36,7 @@ bool pool::tick_if_due(std::chrono::nanoseconds now) noexcept {
     const bool mine = deadline_.claim(now);
     if (!shared_.ready()) return false;
     if (mine)
-        age();
+        age(now);
     else if (rotation_.again_if_due(now))
         upkeep_.resume_tick();
     if (!upkeep_.unfinished()) return false;
@@ -62,7 +62,7 @@ void pool::reclaim(const void* allocator, reclaim_depth how) noexcept {
         trim(0);
         return;
     }
-    age();
+    age(coarse_now());
     upkeep_.hand_down_all();
     upkeep_.drop_tick();
 }
