@@ -9,6 +9,7 @@ import sys
 import time
 
 import benchmarks
+import go_pool
 import own_programs
 import real_programs
 from options import asked
@@ -48,7 +49,8 @@ def machine():
 
 def everything(options):
     own = own_programs.benches(all_tides=not options.quick or options.only.pattern)
-    return benchmarks.benches() + own + real_programs.benches(options.peers)
+    compared = go_pool.benches() if options.compare else []
+    return benchmarks.benches() + own + real_programs.benches(options.peers) + compared
 
 
 def only(benches, pattern):

@@ -1,4 +1,5 @@
-"""What bench/run was asked for. Run by itself it only says what is wrong with that. The help is the head of bench/run."""
+"""What bench/run was asked for. Run by itself it only says what is wrong with that, and
+whether it takes Go. The help is the head of bench/run."""
 
 import argparse
 import os
@@ -45,10 +46,13 @@ def asked(arguments=None):
     parser.add_argument("--rounds", type=rounds)
     parser.add_argument("--json", type=writable)
     parser.add_argument("--csv", type=writable)
-    for flag in ("--quick", "--peers", "--list"):
+    for flag in ("--quick", "--peers", "--compare", "--list"):
         parser.add_argument(flag, action="store_true")
-    return parser.parse_args(arguments)
+    found = parser.parse_args(arguments)
+    # Go is a large package: only for who asks for its benches.
+    found.compare = found.compare or found.only.pattern.startswith("^go-")
+    return found
 
 
 if __name__ == "__main__":
-    asked()
+    print("compare" if asked().compare else "")

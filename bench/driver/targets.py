@@ -4,6 +4,7 @@ itself, not tests: a bench that misses one says so and goes on."""
 from dataclasses import asdict, dataclass
 
 from benchmarks import OVER, POOL
+from go_pool import OBJECT_POOL, SYNC_POOL
 from mallocs import SHIM
 from session import geometric_mean
 
@@ -187,6 +188,13 @@ class Summary:
         theirs = [self.row(bench, threads, "libc") for bench, threads in benches.items()]
         self.mean("mean of the programs", theirs, len(benches), more_than=1)
 
+    def go(self):
+        self.part = "object_pool and sync.Pool"
+        for loop, at_least in {"pool": 3, "overflow": 4, "starvation": 4, "expensive-new": 1}.items():
+            for threads in (1, 2):
+                ours, theirs = (self.row(f"go-{loop}", threads, who) for who in (OBJECT_POOL, SYNC_POOL))
+                self.faster(ours, theirs, at_least)
+
     def tide(self):
         """The worst round counts."""
         self.part = "tide"
@@ -215,6 +223,7 @@ def summary_of(session):
     made.mallocs()
     made.programs()
     made.tide()
+    made.go()
     if not made.lines:  # nothing of Tidepool's was run: then what was
         for row in session.rows:
             made.lines.append(Line("all", work_of(row), "", figure(row["median"], unit_of(row)), short(row["who"])))
