@@ -34,8 +34,8 @@ public:
     // After all locals of `number`'s bit were found empty. `some_left()` looks at all of them again.
     template <class SomeLeft>
     void lower(std::uint32_t number, SomeLeft some_left) noexcept {
-        bits_.fetch_and(~bit(number), std::memory_order_seq_cst);
-        if (some_left()) bits_.fetch_or(bit(number), std::memory_order_seq_cst);
+        bits_.fetch_and(~bit(number), std::memory_order_seq_cst);                 // before some_left() loads the stock
+        if (some_left()) bits_.fetch_or(bit(number), std::memory_order_seq_cst);  // as raise(), whose push it has seen
     }
 
     // Relaxed: a stale word costs a fruitless probe or a needless refill, nothing else.

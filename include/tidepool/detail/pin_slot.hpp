@@ -60,7 +60,7 @@ struct alignas(apart) local_head {
     void stop() noexcept { shown.store(closed_bins.data(), std::memory_order_relaxed); }
     // Visitor: lets the owner in again. Release: what the visitor did happens-before the owner's next entry.
     void reopen() noexcept { shown.store(own(), std::memory_order_release); }
-    // Relaxed: a hint for an owner that waits, or the owner's own last look.
+    // Relaxed: for tests, which know that no visitor comes.
     bool stopped() noexcept { return shown.load(std::memory_order_relaxed) != own(); }
 };
 
