@@ -1,9 +1,9 @@
 // Control over the ticks of the process's pools.
 //
-// Pools age by themselves: the slow path of any pool, and the heartbeat of an upstream that has one (mimalloc.hpp,
-// jemalloc.hpp), check whether a tick of any pool is due. This header is for programs that want control over that. Each
-// check costs one read of a coarse clock and at most one try-lock; of several threads that check at once, one performs
-// the ticks.
+// Pools age by themselves: the slow path of any pool, which a thread also takes after a number of hits that tunes
+// itself, and the heartbeat of an upstream that has one (mimalloc.hpp, jemalloc.hpp), check whether a tick of any pool
+// is due. This header is for programs that want control over that. Each check costs one read of a coarse clock and at
+// most one try-lock; of several threads that check at once, one performs the ticks.
 #pragma once
 
 #include <atomic>
