@@ -80,7 +80,7 @@ magazine* roster::steal(bin& own, generation g) noexcept {
 void roster::drain(local& each) noexcept {
     for (std::uint32_t c = 0; c < shared_.sizes.count; ++c)
         for (const generation g : {generation::young, generation::old})
-            while (magazine* m = each.steal(c, g)) shared_.leaving.send(m);
+            while (magazine* m = each.take_tail(c, g)) shared_.leaving.send(m);
 }
 
 void roster::thread_exits(std::uint32_t slot) noexcept {
@@ -118,6 +118,7 @@ void roster::inherit() noexcept {
         if (each != mine) {
             if (!can_visit || each->occupied()) {
                 each->abandoned = true;
+                each->repay_all();
                 by_slot_.set(slot, nullptr, shared_.records);
                 thread_slots::close(slot, index_);
                 continue;
