@@ -80,7 +80,7 @@ bool pool::set_up() noexcept {
 
 // The calling thread inside its local, which is not older than the last tick.
 pin pool::enter() noexcept {
-    if (!set_up()) return pin();
+    if (!shared_.ready() && !set_up()) return pin();
     const std::uint64_t now = rotation_.ticks();
     pin mine = roster_.enter(now);
     if (mine) mine.catch_up(now);
@@ -102,13 +102,16 @@ void* pool::allocate(std::uint32_t size_class) noexcept {
             block = take(own, roster_);
             if (!block) {
                 own.counted().misses.add(1);
-                wanted = own.next_refill();
-                if (supply_.blocks.makes_blocks()) empty = own.detach_empty();
+                if (supply_.makes_blocks) {
+                    wanted = own.next_refill();
+                    empty = own.detach_empty();
+                }
             }
             exchanges = mine.count_exchange();
         }
     }  // unpinned: the source may be called
-    if (!block) block = empty ? refill(empty, wanted) : set_up() ? supply_.get_past_cache(size_class) : nullptr;
+    if (!block && supply_.makes_blocks)
+        block = empty ? refill(empty, wanted) : set_up() ? supply_.get_past_cache(size_class) : nullptr;
     if (exchanges != 0) upkeep_.after_exchange(exchanges, look);
     if constexpr (always_slow)
         if (block) {

@@ -68,7 +68,7 @@ local* roster::add(thread_slot& slot, std::uint64_t now) noexcept {
     return fresh;
 }
 
-magazine* roster::steal(bin& own, generation g) noexcept {
+magazine* roster::search(bin& own, generation g) noexcept {
     const std::uint32_t size_class = own.size_class();
     const std::uint32_t start = own.local_number() + (g == generation::young);
     return detail::steal(

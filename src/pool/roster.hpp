@@ -60,7 +60,9 @@ public:
 
     // A magazine of a generation from another local, the next in number first; of the old one, one's own first. Null
     // when none is found in a bounded number of probes. Lock-free.
-    magazine* steal(bin& own, generation g) noexcept;
+    magazine* steal(bin& own, generation g) noexcept {
+        return own.shared().hint_of(g).bits() == 0 ? nullptr : search(own, g);
+    }
 
     std::uint32_t count() const noexcept { return count_.load(std::memory_order_acquire); }  // partner: add()
 
@@ -118,6 +120,7 @@ private:
 
     template <class Look>
     static std::uint32_t visit_stopped(local** group, std::size_t count, patience how_long, Look look) noexcept;
+    magazine* search(bin& own, generation g) noexcept;
     local* mine(std::uint64_t now) noexcept;
     local* add(thread_slot& slot, std::uint64_t now) noexcept;
     static pin enter(local& mine) noexcept;

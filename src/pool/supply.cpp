@@ -15,7 +15,12 @@ static_assert(std::is_trivially_destructible_v<spans> && std::is_trivially_destr
               std::is_trivially_destructible_v<objects>);
 
 supply::supply(const pool_plan& plan, const tidepool::upstream& from, depots& shared) noexcept
-    : sizes_(plan.sizes), shared_(shared), upstream(from), blocks(make_source(plan)), watched(plan.sizes) {}
+    : sizes_(plan.sizes),
+      shared_(shared),
+      upstream(from),
+      blocks(make_source(plan)),
+      makes_blocks(blocks.makes_blocks()),
+      watched(plan.sizes) {}
 
 source& supply::make_source(const pool_plan& plan) noexcept {
     switch (plan.source) {

@@ -48,8 +48,9 @@ public:
     supply& operator=(const supply&) = delete;
 
     metered_upstream upstream;
-    source& blocks;  // where they come from
-    ledger watched;  // of a hardened build
+    source& blocks;           // where they come from
+    const bool makes_blocks;  // as source::makes_blocks()
+    ledger watched;           // of a hardened build
 
     // Fills out[0 .. result); result < count when memory ran out, or would have to grow too far. Needs the source to be
     // set up.
