@@ -87,6 +87,7 @@ pool* build() noexcept {
     const pool_plan plan{.sizes = {.count = size_class_count},
                          .limits = {.blocks_per_magazine_max = magazine::capacity_max,
                                     .magazine_bytes_max = limits::shim_magazine_bytes,
+                                    .blocks_per_magazine_min = limits::shim_magazine_blocks,
                                     .local_bytes_max = static_cast<std::size_t>(current.local_bytes),
                                     .depot_bytes_max = static_cast<std::size_t>(current.depot_bytes),
                                     .private_bytes_max = limits::shim_private_bytes},

@@ -33,6 +33,7 @@ inline constexpr std::size_t private_bytes = 4 * mib;
 inline constexpr std::size_t object_magazine_bytes = 64 * kib;  // of an object pool, by default: whichever is less
 inline constexpr std::size_t object_magazine_objects = 64;
 inline constexpr std::size_t shim_magazine_bytes = 16 * kib;
+inline constexpr std::size_t shim_magazine_blocks = 8;  // at least, however large
 inline constexpr std::size_t shim_private_bytes = 768 * kib;
 inline constexpr std::size_t shim_local_bytes_default = 256 * kib;  // a thread that only frees keeps 1 MiB in all
 

@@ -32,6 +32,7 @@ enum class generation { young, old };  // old: the victim
 struct cache_limits {
     std::size_t blocks_per_magazine_max;
     std::size_t magazine_bytes_max;
+    std::size_t blocks_per_magazine_min = 1;                       // ... and yet so many
     std::size_t local_bytes_max;                                   // in a local's chains, and beyond that
     std::size_t depot_bytes_max = 0;                               // ... in those of all locals
     std::size_t private_bytes_max = static_cast<std::size_t>(-1);  // in a local's private magazines, were all full
@@ -139,7 +140,7 @@ private:
     void set_up(depot& d, std::uint32_t size_class, bool alone) noexcept {
         d.block_bytes = sizes[size_class];
         std::size_t capacity = std::min(limits.magazine_bytes_max / d.block_bytes, limits.blocks_per_magazine_max);
-        capacity = std::max<std::size_t>(alone ? capacity / alone_divisor : capacity, 1);
+        capacity = std::max(alone ? capacity / alone_divisor : capacity, limits.blocks_per_magazine_min);
         d.stock.set_up(size_class, static_cast<std::uint32_t>(capacity));
         d.magazine_bytes = static_cast<std::uint32_t>(capacity * d.block_bytes);
         d.refill_first = std::min(refill_first, static_cast<std::uint32_t>(capacity));
