@@ -73,7 +73,10 @@ magazine* roster::search(bin& own, generation g) noexcept {
     const std::uint32_t start = own.local_number() + (g == generation::young);
     return detail::steal(
         own.shared().hint_of(g), start, [&] { return count_.load(std::memory_order_seq_cst); },  // partner: add()
-        [&](std::uint32_t n) { return by_number_.get(n)->steal(size_class, g); },
+        [&](std::uint32_t n) {
+            local& each = *by_number_.get(n);
+            return n == own.local_number() ? each.take_tail(size_class, g) : each.steal(size_class, g);
+        },
         [&](std::uint32_t n) { return by_number_.get(n)->has(size_class, g); });
 }
 
