@@ -8,7 +8,7 @@ set xtics rotate by -30 nomirror scale 0
 set ytics nomirror
 set border 3
 set grid ytics linecolor "#e0e0e0"
-set key top right horizontal
+set key outside top center horizontal
 set ylabel "their time over ours"
 set arrow from graph 0, first 1 to graph 1, first 1 nohead linecolor "#333333" front
 

@@ -22,19 +22,12 @@ namespace boost_pmr = boost::container::pmr;
 
 namespace bench::compare {
 
-namespace {
-
-struct pool {
-    const char* name;
-    findings (*run)(const task&);
-};
-
 template <class Resource, class Base = std::pmr::memory_resource>
 findings on_own(const task& what) {
     return run(through<Base>(new Resource), what);
 }
 
-constexpr pool pools[] = {
+constexpr std::pair<const char*, findings (*)(const task&)> pools[] = {
     {"pool_resource", on_own<tidepool::pool_resource>},
     {"new_delete", [](const task& what) { return run(through(std::pmr::new_delete_resource()), what); }},
     {"std_sync", on_own<std::pmr::synchronized_pool_resource>},
@@ -54,15 +47,13 @@ constexpr pool pools[] = {
 #endif
 };
 
-}  // namespace
-
 }  // namespace bench::compare
 
 int main(int argc, char** argv) {
     using namespace bench::compare;
-    for (const pool& each : pools) {
-        if (argc == 7 && each.name == std::string_view(argv[6])) return say(each.run(task_of(argv)));
-        if (argc == 1) std::puts(each.name);
+    for (const auto& [name, run_on] : pools) {
+        if (argc == 7 && name == std::string_view(argv[6])) return say(run_on(task_of(argv)));
+        if (argc == 1) std::puts(name);
     }
     return argc == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -211,8 +211,8 @@ findings holes(Source from, const task& what) {
 // Each thread by itself.
 template <class Source>
 findings alone(Source from, const task& what) {
-    const auto [work, threads, sizes, ignored] = what;
-    const std::size_t bytes = sizes.most;
+    const std::string_view work = what.work;
+    const std::size_t bytes = what.sizes.most;
     const auto at_most = [&](std::size_t blocks, std::size_t all) { return std::min(blocks, all / bytes); };
     if (work == "pair") {
         return timed(what, 1000, true, [&](unsigned) {
@@ -237,8 +237,8 @@ findings alone(Source from, const task& what) {
     }
     if (work == "random") {
         return timed(what, 1000, true, [&](unsigned thread) {
-            return [&, random = dice(thread + 1), live = filled(from, sizes, at_most(10'000, 32U << 20))](
-                       std::size_t n) mutable { replacements(from, live, sizes, random, n); };
+            return [&, random = dice(thread + 1), live = filled(from, what.sizes, at_most(10'000, 32U << 20))](
+                       std::size_t n) mutable { replacements(from, live, what.sizes, random, n); };
         });
     }
     if (work == "mixed") {
