@@ -141,8 +141,9 @@ def table(session, kind):
                 if key == "median" and "ratio" in theirs:
                     cell = f"{short(theirs['ratio'])}±{min(99, theirs.get('spread', 0)):.0f}"
                 cells.append(f"{cell:>{wide}}")
-            work = bench.split(":", 1)[1].replace(":", " ")
-            print(f"{work + '/' + str(threads):<28}{count(ours[key] / unit):>8}" + "".join(cells))
+            work = bench.split(":", 1)[1].replace(":", " ") + f"/{threads}"
+            work += "" if "cpu_ns" in ours else f", {ours['unit'].split()[0]}"
+            print(f"{work:<28}{count(ours[key] / unit):>8}" + "".join(cells))
         means = [ratios(session, kind, who, None if key == "median" else key) for who in others]
         print(f"{'geometric mean':<36}" + "".join(f"{short(geometric_mean(m)) if m else '':>{wide}}" for m in means))
 
