@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory_resource>
+#include <type_traits>
 
 #include "common/escape.hpp"
 
@@ -20,8 +21,9 @@ template <class Take, class Give>
 source(Take, Give) -> source<Take, Give>;
 
 // As containers call it; the compiler does not know which resource it is, and all are called by the same machine code.
-inline auto through(std::pmr::memory_resource* known) {
-    std::pmr::memory_resource* const resource = opaque(known);
+template <class Base = std::pmr::memory_resource>
+auto through(std::type_identity_t<Base>* known) {
+    Base* const resource = opaque(known);
     return source{[resource](std::size_t bytes) { return resource->allocate(bytes); },
                   [resource](void* p, std::size_t bytes) { resource->deallocate(p, bytes); }};
 }

@@ -12,9 +12,7 @@ POOL = "tidepool::pool_resource"
 # A pool over an allocator, and the two ways to that allocator without it.
 OVER = {name: [f"pool over {name}", name, f"{name}_resource"] for name in ("mimalloc", "jemalloc")}
 
-COUNTERS = (
-    "first_ns kib thread_kib upstream_calls rss_before_kib rss_peak_kib rss_after_drop_kib".split()
-)
+COUNTERS = "kib thread_kib upstream_calls rss_before_kib rss_peak_kib rss_after_drop_kib".split()
 
 
 def repetitions(bench, who, *options):
@@ -79,12 +77,10 @@ def run_malloc(session, bench):
     who = those_there(session, bench.who)
     if not who:
         return
-    rounds = {"malloc-sleepers": 3, "malloc-bleed": 11, "malloc-grow": 11}.get(bench.name, 31)
+    rounds = {"malloc-sleepers": 3, "malloc-bleed": 11}.get(bench.name, 31)
     turns = run_apart(session, bench, who, "libc", 0.2 if bench.name == "malloc-bleed" else 0.025, rounds)
     unit, key = ("KiB/thread", "thread_kib") if bench.name == "malloc-sleepers" else ("ns/pair", "ns")
     session.add(bench.name, bench.threads, unit, key, turns, SHIM)
-    if bench.name == "malloc-grow":
-        session.add(bench.name + "-first", bench.threads, unit, "first_ns", turns, SHIM)
 
 
 def run_idle(session, bench):

@@ -9,6 +9,7 @@ import sys
 import time
 
 import benchmarks
+import comparison
 import go_pool
 import own_programs
 import real_programs
@@ -49,8 +50,13 @@ def machine():
 
 def everything(options):
     own = own_programs.benches(all_tides=not options.quick or options.only.pattern)
-    compared = go_pool.benches() if options.compare else []
-    return benchmarks.benches() + own + real_programs.benches(options.peers) + compared
+    if options.go and not options.compare:
+        return go_pool.benches()
+    found = benchmarks.benches() + own
+    if options.compare:
+        found += go_pool.benches()
+        return comparison.benches([bench for bench in found if re.match(comparison.TOO, bench.name + f"/{bench.threads}")])
+    return found + real_programs.benches(options.peers)
 
 
 def only(benches, pattern):
@@ -104,7 +110,8 @@ def measure(session, plan):
         return False
     finally:
         session.done()
-    return not session.missing
+    # Whom the comparison lacks is said; it goes on with the others.
+    return session.asked.compare or not session.missing
 
 
 def main():
@@ -121,7 +128,12 @@ def main():
     about, session = {"machine": json.dumps(machine())}, Session(options)
     good = measure(session, plan)
     lines = summary_of(session)
+    for kind in comparison.OURS if options.compare else ():
+        comparison.table(session, kind)
     show(lines)
+    if options.compare:
+        comparison.draw(session, json.loads(about["machine"]), options.svg)
+        print(f"results: {options.json}, picture: {options.svg}")
     if options.quick:
         print("--quick: few and short rounds; not for quoting.")
     if session.missing:

@@ -16,6 +16,8 @@ LIBRARIES = {
     "tcmalloc": "libtcmalloc_minimal.so.4",
 }
 
+PACKAGES = {"mimalloc": "libmimalloc2.0", "jemalloc": "libjemalloc2", "tcmalloc": "libtcmalloc-minimal4", "libc": "libc6"}
+
 
 def those_there(session, names):
     """Those that the loader finds. It goes on without what it cannot preload, so a program is asked where its malloc
@@ -31,5 +33,5 @@ def those_there(session, names):
         if os.path.basename(found).startswith(os.path.basename(library)):
             there.append(name)
         else:
-            session.miss(name, f"malloc comes from {found}, {library} could not be preloaded")
+            session.miss(name, f"{library} could not be preloaded, it comes with {PACKAGES.get(name, 'this build')}")
     return there

@@ -1,5 +1,5 @@
 """What bench/run was asked for. Run by itself it only says what is wrong with that, and
-whether it takes Go. The help is the head of bench/run."""
+what more it takes: all for the comparison, or Go. The help is the head of bench/run."""
 
 import argparse
 import os
@@ -49,10 +49,19 @@ def asked(arguments=None):
     for flag in ("--quick", "--peers", "--compare", "--list"):
         parser.add_argument(flag, action="store_true")
     found = parser.parse_args(arguments)
+    if found.compare and found.peers:
+        parser.error("--peers is about the real programs, which --compare does not run: leave one of them out")
     # Go is a large package: only for who asks for its benches.
-    found.compare = found.compare or found.only.pattern.startswith("^go-")
+    found.go = found.compare or found.only.pattern.startswith("^go-")
+    if found.compare:
+        # The whole of it stays with the sources, for quoting; anything less with the build.
+        whole = not (found.quick or found.only.pattern or found.rounds)
+        name = os.path.join(FOLDER, "results") if whole else os.path.join(os.path.dirname(FOLDER), "build", "release")
+        found.json = found.json or os.path.join(name, "compare.json")
+        found.svg = os.path.splitext(found.json)[0] + ".svg"
     return found
 
 
 if __name__ == "__main__":
-    print("compare" if asked().compare else "")
+    told = asked()
+    print("compare" if told.compare else "go" if told.go else "")

@@ -11,8 +11,8 @@ from session import Bench
 TIDE_THREADS = 16
 
 
-def found_by(*argv):
-    return json.loads(run([str(each) for each in argv]).output)
+def found_by(*argv, preload=""):
+    return json.loads(run([str(each) for each in argv], preload).output)
 
 
 def run_index(session, bench):

@@ -3,7 +3,7 @@
 import math
 import sys
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import median, quantiles
 from typing import Callable
 
 
@@ -83,9 +83,12 @@ class Session:
                 continue
             row = {"bench": bench, "threads": threads, "who": who, "unit": unit, "median": median(samples)}
             row.update(min=min(samples), max=max(samples), rounds=len(samples))
-            if base and same_rounds:  # what disturbed a round disturbed both
-                row["ratio"] = median(one / other for one, other in zip(samples, base))
-            elif base:
+            if base and same_rounds and min(base) > 0:  # what disturbed a round disturbed both
+                ratios = [one / other for one, other in zip(samples, base)]
+                row["ratio"] = median(ratios)
+                low, _, high = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+                row["spread"] = 50 * (high - low) / row["ratio"] if row["ratio"] else 0  # half of the middle half's, in %
+            elif base and not same_rounds:
                 row["ratio"] = row["median"] / median(base)
             for name in found[0]:
                 values = [turn[name] for turn in found if is_number(turn.get(name))]

@@ -3,9 +3,14 @@ itself, not tests: a bench that misses one says so and goes on."""
 
 from dataclasses import asdict, dataclass
 
+import os
+import re
+
+import comparison
 from benchmarks import OVER, POOL
 from go_pool import OBJECT_POOL, SYNC_POOL
 from mallocs import SHIM
+from processes import SOURCE
 from session import geometric_mean
 
 
@@ -160,7 +165,7 @@ class Summary:
     def mallocs(self):
         self.part = "malloc"
         others = ["libc", "mimalloc", "jemalloc", "tcmalloc"]
-        alone = "pair-64 pair-2000 pair-16384 batch-reverse batch-order random grow grow-first".split()
+        alone = "pair-64 pair-2000 pair-16384 batch-reverse batch-order random".split()
         for name in alone:
             ours = self.row(f"malloc-{name}", 1, SHIM)
             self.faster(ours, self.best(f"malloc-{name}", 1, others[1:]), 1)
@@ -213,9 +218,81 @@ class Summary:
                 line.theirs, line.who = figure(peer["median"], "MiB"), peer["who"]
                 line.ratio = peer["median"] / row["max"] if row["max"] > 0 else None
 
+    def reached(self, work, value, at_most, unit="x"):
+        """`value` is ours in theirs; by how much it misses stands in the column of the ratio."""
+        line = Line(self.part, work, figure(value, unit), target=f"<= {at_most:.3g}", met=value <= at_most)
+        line.theirs, line.ratio = "" if line.met else "missed", None if line.met else value / at_most
+        line.who = "" if line.met else "by a factor of"
+        self.lines.append(line)
+
+    def of_mallocs(self):
+        found = comparison.rows_of(self.session, "mallocs")
+        pairs = {name: rows for name, rows in found.items() if name[0].startswith("mallocs:pair:") and name[1] == 1}
+        for who in comparison.MALLOCS:
+            some = [rows[who]["ratio"] for name, rows in pairs.items() if who in rows and "32768" not in name[0]]
+            if some:
+                self.reached(f"pair to 2000 B, worst: {who}", 1 / min(some), 1)
+        best = []
+        server = {(f"mallocs:server:{n}", n): self.of_bench(f"malloc-server-{n}", n) for n in (2, 16)}
+        for work in "far tree batch random larson server handoff".split():
+            of = {name: rows for name, rows in {**found, **server}.items() if re.match(f"mallocs:{work}\\b", name[0])}
+            some = [1 / min(row["ratio"] for row in rows.values()) for rows in map(self.others, of.values()) if rows]
+            best += some
+            if some:
+                self.reached(f"{work}: worst beside the best", max(some), 1)
+        if best:
+            self.reached("mean of these beside the best", geometric_mean(best), 0.85)
+        for length in (100, 10_000, 100_000):
+            one, two = (self.row(f"mallocs:lists-{length}:64", n, SHIM) for n in (1, 2))
+            if one and two:
+                self.reached(f"lists of {length}, cpu, 2 by 1", two["cpu_ns"] / one["cpu_ns"], 1.2)
+        for threads in (2, 16):
+            rows = found.get(("mallocs:mixed:16-524288", threads), {})
+            for key in ("faults", "median") if self.others(rows) else ():
+                least = min(row[key] for row in self.others(rows).values())
+                self.reached(f"mixed/{threads}, {key.replace('median', 'time')}", rows[SHIM][key] / least, 1)
+        peaks = comparison.ratios(self.session, "mallocs", "libc", "rss_peak_kib")
+        if peaks:
+            self.reached("most resident, worst beside libc", 1 / min(peaks), 1)
+            self.reached("most resident, mean beside libc", 1 / geometric_mean(peaks), 0.85)
+        if row := self.row("malloc-sleepers", 1000, SHIM):
+            self.reached("1000 sleepers, each", row["median"], 16, "KiB")
+        if row := self.row("mallocs:holes:131072", 1, SHIM):
+            self.reached("mappings, half of 16 GiB freed", row["median"], 1000, "")
+
+    def of_bench(self, bench, threads):
+        return {row["who"]: row for row in self.session.rows if (row["bench"], row["threads"]) == (bench, threads)}
+
+    @staticmethod
+    def others(rows):
+        return {who: row for who, row in rows.items() if who in comparison.MALLOCS and "ratio" in row}
+
+    def issued(self):
+        """The table of the issue that asked for the comparison; what has sections of its own stands there: Go, ticks."""
+        self.part = "the comparison"
+        self.of_mallocs()
+        bump, ours = self.row("pair", 1, "bump"), self.row("pair", 1, POOL)
+        for face, at_most in (("pool_resource", 1.25), ("allocator", 1), ("block_pool", 1)) if bump and ours else ():
+            if row := self.row("pair", 1, f"tidepool::{face}"):
+                self.reached(f"{face} pair beside bump", row["median"] / bump["median"], at_most)
+        for row in self.session.rows:
+            kind = row["bench"].split(":")[0]
+            if ":ebb-" in row["bench"] and row["who"] == comparison.OURS[kind]:
+                self.reached(f"{kind}, {row['bench'].split(':')[1]}, left", row["max"] / 1024, 16, "MiB")
+        with open(os.path.join(SOURCE, "tests", "golden", "hits.txt"), encoding="utf-8") as file:
+            counted = dict(re.findall(r"^([a-z_0-9-]+) +(\d+)", file.read(), re.MULTILINE))
+        for case, at_most in (("malloc-64", 54), ("pool_resource", 60), ("allocator", 28)):
+            self.reached(f"{case}, instructions", int(counted[case]), at_most, "")
+
 
 def summary_of(session):
     made = Summary(session)
+    if session.asked.compare:
+        made.issued()
+        made.ticks()
+        made.tide()
+        made.go()
+        return made.lines
     made.pools()
     made.over("mimalloc", 1.6, 3)
     made.over("jemalloc", 2, None)

@@ -4,7 +4,6 @@
 // long as there is one thread is seen at its best.
 #include <dlfcn.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -65,26 +64,6 @@ private:
     meeting_point together_;
 };
 
-// A cycle builds a million small blocks up and takes them down, last first. Nothing warms the first one up: that is
-// what a program pays that does it once.
-void grow(benchmark::State& state) {
-    constexpr std::size_t cycle_blocks = 1'000'000;
-    std::vector<plain_block> blocks(cycle_blocks);
-    const auto from = plain_malloc<std::malloc, std::free>();
-    using clock = std::chrono::steady_clock;
-    std::chrono::duration<double, std::nano> first{};
-    while (state.KeepRunningBatch(3 * cycle_blocks))
-        for (int i = 0; i < 3; ++i) {
-            const auto start = clock::now();
-            dice rolls(1);
-            for (plain_block& each : blocks) each = taken<plain_block>(from, {16, 128}, rolls.roll());
-            for (std::size_t left = cycle_blocks; left-- > 0;) std::free(blocks[left].p);
-            if (i == 0) first = clock::now() - start;
-        }
-    state.counters["first_ns"] = first.count() / cycle_blocks;
-    count_memory(state);
-}
-
 void add_exchange(const char* name, unsigned takers, size_range sizes, std::size_t operations) {
     const auto kept = std::make_shared<exchange>(takers, sizes);
     auto* made = add(name, 2 * takers, "malloc", [kept](benchmark::State& state) { (*kept)(state); });
@@ -103,7 +82,6 @@ void add_benches(std::size_t operations) {
     add_job("malloc-batch-reverse", work::batch, {64, 64}, 1000, order::reverse);
     add_job("malloc-batch-order", work::batch, {64, 64}, 1000, order::in_order);
     add_job("malloc-random", work::random, small, 10'000, {});
-    add("malloc-grow", 1, "malloc", grow)->Iterations(3'000'000);
     add_exchange("malloc-handoff", 1, {64, 64}, operations);
     add_exchange("malloc-handoff-mixed", 2, small, operations);
     for (const unsigned lanes : {2U, 16U}) {

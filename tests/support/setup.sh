@@ -13,8 +13,9 @@ packages_to_preload=(gcc binutils git perl python3 redis-server redis-tools sqli
 # What bench/run measures the malloc shim against, and with.
 packages_to_compare=(libmimalloc2.0 libjemalloc2 libtcmalloc-minimal4 python3 redis-server redis-tools)
 
-# What bench/run --compare measures object_pool against.
+# What bench/run --compare measures object_pool against, and the pools.
 packages_to_compare_go=(golang-go)
+packages_to_compare_pools=(libboost-container-dev libtbb-dev)
 
 # What bench/tide/plot draws with.
 packages_to_draw=(gnuplot-nox)
