@@ -167,6 +167,12 @@ void bin::shorten_look() noexcept {
     hot_.hits_left = hot_.hits_granted = std::min(hot_.hits_left, look_pace::hits_first);
 }
 
+void bin::shorten_looks(look_pace::time now) noexcept {
+    if (now - local_.looks_shortened_ < all().looks_apart) return;
+    local_.looks_shortened_ = now;
+    for (std::uint32_t c = 0; c < local_.classes_; ++c) bin(local_, c).shorten_look();
+}
+
 magazine* bin::account_in(magazine* m) noexcept {
     local_.private_bytes_ += depot_.magazine_bytes;
     return m;

@@ -34,8 +34,10 @@ public:
     // Whether the hits that were granted are used up: then look() is to be called, and the clock to be looked at.
     bool look_is_due() const noexcept { return hot_.hits_left <= 0; }
     void look(look_pace::time now) noexcept;
-    // A magazine of freed blocks is exchanged: looks are soon due.
+    // A magazine of freed blocks is exchanged: a look is soon due; in all classes of the local, where that was not so
+    // since a look's distance.
     void shorten_look() noexcept;
+    void shorten_looks(look_pace::time now) noexcept;
 
     // ---- to the program. Each returns a block, or null.
 

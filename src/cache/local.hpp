@@ -180,6 +180,7 @@ private:
     counter chained_bytes_;
     std::uint64_t private_bytes_ = 0;
     std::uint64_t borrowed_bytes_ = 0;
+    look_pace::time looks_shortened_{};
     std::uint32_t exchanges_ = 0;  // magazine exchanges so far
     std::uint32_t shed_next_ = 0;  // size class
     std::uint32_t classes_ = 0;

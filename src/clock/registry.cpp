@@ -59,6 +59,11 @@ struct registry_state {
     void join(registrant& r) noexcept TIDEPOOL_REQUIRES(lock) {
         r.id_ = ++ids;
         registrants.push_back(r);
+        look_at(r);
+    }
+
+    // Not later than it is due.
+    void look_at(const registrant& r) noexcept TIDEPOOL_REQUIRES(lock) {
         look_at(at_all.earliest, r.due());
         if (r.heartbeat_safe()) look_at(at_heartbeat_safe.earliest, r.due());
     }
@@ -73,6 +78,22 @@ struct registry_state {
         const lock_guard hold(lock);
         return r.visits_ != 0;
     }
+    void wait_for_visits(const registrant& r) noexcept {
+        for (unsigned round = 0; visited(r); ++round) wait_politely(round);
+    }
+
+    void pass_over(registrant& r) noexcept {
+        {
+            const lock_guard hold(lock);
+            r.unvisited_ = true;
+        }
+        wait_for_visits(r);
+    }
+    void visit_again(registrant& r) noexcept {
+        const lock_guard hold(lock);
+        r.unvisited_ = false;
+        look_at(r);
+    }
 
     // Calls visit(r) for each whose id is above `seen` and at most `most`, without the lock, with `r` kept from leaving
     // meanwhile, until it says false. Then false, too.
@@ -83,7 +104,7 @@ struct registry_state {
             registrant* r;
             {
                 const lock_guard hold(lock);
-                for (r = registrants.first(); r && r->id_ <= seen;) r = registrants.after(*r);
+                for (r = registrants.first(); r && (r->id_ <= seen || r->unvisited_);) r = registrants.after(*r);
                 if (!r || r->id_ > most) return true;
                 seen = r->id_;
                 ++r->visits_;
@@ -199,12 +220,16 @@ void leave(registrant& r, std::uint32_t index) noexcept {
         const lock_guard hold(all.lock);
         all.registrants.remove(r);
     }
-    for (unsigned round = 0; all.visited(r); ++round) wait_politely(round);
+    all.wait_for_visits(r);
     if (index == no_index) return;
     const lock_guard hold(all.lock);
     thread_slots::forget(index);  // before the place can be taken again
     all.indices &= ~(std::uint64_t{1} << index);
 }
+
+no_visits::no_visits(registrant& r) noexcept : of_(r) { state().pass_over(of_); }
+
+no_visits::~no_visits() { state().visit_again(of_); }
 
 void before_fork() noexcept { state().before_fork(); }
 void after_fork_in_parent() noexcept { state().after_fork_in_parent(); }

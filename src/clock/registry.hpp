@@ -53,6 +53,7 @@ private:
     list_links<registrant> links_;  // under the registry's lock
     std::uint64_t id_ = 0;          // fixed by join()
     std::uint32_t visits_ = 0;      // under the registry's lock; visits under way
+    bool unvisited_ = false;        // under the registry's lock; passed over by visits
 };
 
 namespace registry {
@@ -62,6 +63,19 @@ namespace registry {
 std::uint32_t join(registrant& r, std::uint32_t wanted = no_index) noexcept;
 // Waits for visits under way. `index` as join() gave it.
 void leave(registrant& r, std::uint32_t index) noexcept;
+
+// While it lives, `r` is not visited: neither ticked nor asked to reclaim. Waits for visits under way, so not to be
+// made by one.
+class no_visits {
+public:
+    explicit no_visits(registrant& r) noexcept;
+    ~no_visits();
+    no_visits(const no_visits&) = delete;
+    no_visits& operator=(const no_visits&) = delete;
+
+private:
+    registrant& of_;
+};
 
 // Around every fork, by the forking thread: the child's pools are whole, and what other threads had cached is to be had
 // there. A fork that is not announced leaves the child with locks that nobody will open.

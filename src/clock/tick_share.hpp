@@ -2,7 +2,8 @@
 // due, however seldom somebody comes by: a policy that is handed the time and reads no clock. Any thread.
 //
 // What waits may at most be what remains of the largest amount that has waited since the tick, in proportion to the
-// time: all of it at the tick, nothing after three quarters of the interval.
+// time: all of it at the tick, nothing after a quarter of the interval. So what is unused for two ticks is gone two and
+// a half intervals after its last use, wherever in an interval that was, though threads come by only now and then.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +22,7 @@ public:
     using time = std::chrono::nanoseconds;  // since any fixed moment
 
     // An interval of zero: nothing is ever owed.
-    explicit tick_share(time interval) noexcept : span_(interval / 4 * 3) {}
+    explicit tick_share(time interval) noexcept : span_(interval / 4) {}
 
     void begin(time now) noexcept {
         begun_.store(now.count(),

@@ -75,7 +75,9 @@ std::size_t pool::trim(std::size_t keep_bytes, bool then_purge) noexcept {
     return gone;
 }
 
+// Nobody else uses the pool, but ticks come from threads that never did.
 void pool::release() noexcept {
+    const registry::no_visits alone(*this);
     large_.release_all();
     if (!shared_.ready()) return;
     {

@@ -36,6 +36,7 @@ void* take(bin& own, roster& everyone) noexcept {
     return nullptr;
 }
 
+constexpr std::uint32_t shortened_each = 16;                       // exchanges
 constexpr std::size_t called_in_at_once = std::size_t{256} << 10;  // bytes
 
 // An interval of less than eight milliseconds wants looks as often as they may come; none wants none.
@@ -110,8 +111,10 @@ void* pool::allocate(std::uint32_t size_class) noexcept {
             exchanges = mine.count_exchange();
         }
     }  // unpinned: the source may be called
-    if (!block && supply_.makes_blocks)
-        block = empty ? refill(empty, wanted) : set_up() ? supply_.get_past_cache(size_class) : nullptr;
+    if (!block && supply_.makes_blocks && set_up()) {
+        block = empty ? refill(empty, wanted) : supply_.get_past_cache(size_class);
+        if (!block && trim(0) > 0) block = supply_.get_past_cache(size_class);  // all that was idle is with the source
+    }
     if (exchanges != 0) upkeep_.after_exchange(exchanges, look);
     if constexpr (always_slow)
         if (block) {
@@ -122,8 +125,7 @@ void* pool::allocate(std::uint32_t size_class) noexcept {
 }
 
 // New: fills the magazine in one batch and takes the first block. Before memory grows further than it ever did, what
-// the depot has lent goes back to the source; when the source has nothing, all idle blocks do. Then it is asked once
-// more.
+// the depot has lent goes back to the source. Null where the source has nothing.
 void* pool::refill(magazine* m, std::uint32_t wanted) noexcept {
     const std::uint32_t size_class = m->size_class();
     const bool lent = shared_.lent() != 0;
@@ -132,7 +134,6 @@ void* pool::refill(magazine* m, std::uint32_t wanted) noexcept {
         roster_.call_in(called_in_at_once, [this](magazine* each) { supply_.put(each); });
         got = supply_.get(size_class, m->blocks(), wanted);
     }
-    if (got == 0 && trim(0) > 0) got = supply_.get(size_class, m->blocks(), 1);
     if (got == 0) {
         shared_.put_empty(m);
         return nullptr;
@@ -159,6 +160,7 @@ void pool::deallocate(void* block, std::uint32_t size_class) noexcept {
             own.shorten_look();
             if (!done) full = own.detach_full();
             exchanges = mine.count_exchange();
+            if (exchanges % shortened_each == 0) own.shorten_looks(now_for_looks());
         }
     }  // unpinned: the source may be called
     if (full)

@@ -1,5 +1,6 @@
 // An upstream that runs out of memory at the worst moment: at each call of a run in turn.
 #include <doctest/doctest.h>
+#include <pthread.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <memory_resource>
 #include <new>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <tidepool/block_pool.hpp>
@@ -148,6 +150,41 @@ TEST_CASE("a pool whose upstream fails returns its idle blocks and asks once mor
         CHECK(pool.stats().blocks_cached < 100);
         held.give_back(pool);
     }
+}
+
+namespace {
+
+// For the destructor of a thread's last variable, by when the thread has no cache any more.
+struct last_wish {
+    pool_resource& from;
+    bool served = false;
+};
+
+}  // namespace
+
+TEST_CASE("a request past the cache gets what is idle before it fails, too") {
+    const support::calm quiet;
+    counting_upstream upstream;
+    pool_resource pool(hand_ticked(), upstream);
+    held_blocks held;
+    for (int i = 0; i < 100; ++i) held.take(pool, 64);
+    held.give_back(pool);
+    last_wish wish{pool};
+    pthread_key_t key;  // newer than the library's, so its destructor runs later
+    REQUIRE(pthread_key_create(&key, [](void* p) {
+                auto& its = *static_cast<last_wish*>(p);
+                its.from.deallocate(its.from.allocate(20'000), 20'000);
+                its.served = true;
+            }) == 0);
+    std::thread([&] {
+        pool.deallocate(pool.allocate(64), 64);
+        pthread_setspecific(key, &wish);
+        upstream.fail_at(1);
+    }).join();
+    pthread_key_delete(key);
+    CHECK(wish.served);
+    CHECK(upstream.counted().failures == 1);
+    CHECK(pool.stats().bypasses > 0);
 }
 
 TEST_CASE("deallocate never allocates from the upstream") {

@@ -243,6 +243,25 @@ TEST_CASE("idle threads can go on after release() by another thread") {
     }
 }
 
+TEST_CASE("release() goes on beside ticks from threads that never used the pool") {
+    tidepool::pool_options options = ticks_by_hand(tidepool::block_source::spans);
+    options.decay_interval = 1ms;
+    tidepool::pool_resource mine(options), others(options);
+    const tidepool::background_ticker ticker(1ms);
+    std::atomic<bool> over{false};
+    std::thread busy([&] {
+        while (!over) leave_stock(others, 20);
+    });
+    for (std::size_t round = 0; round < support::scaled(300); ++round) {
+        leave_stock(mine, 20);
+        if (round % 4 == 0) std::this_thread::sleep_for(std::chrono::microseconds(round % 7 * 700));
+        mine.release();
+        CHECK(mine.stats().bytes_cached == 0);
+    }
+    over = true;
+    busy.join();
+}
+
 TEST_CASE("allocation alone ticks every pool") {
     support::counting_upstream idle_books, busy_books;
     {

@@ -322,6 +322,42 @@ TEST_CASE("the empty magazines of the own chain are the next to be filled, and a
     CHECK(idle == magazines);
 }
 
+TEST_CASE("freed magazines shorten the looks of all classes, once in a look's distance") {
+    kit k;
+    detail::pin p = k.pin();
+    using ms = std::chrono::milliseconds;
+    detail::bin other = p.of(0), own = p.of(size_class);
+    const auto speed_up = [&](ms now) {
+        other.look(now);
+        for (int i = 0; i < 8; ++i) {
+            for (int hit = 0; hit < 2000 && !other.look_is_due(); ++hit) {
+                other.give_private(&k);
+                other.take_private();
+            }
+            other.look(now);
+        }
+    };
+    const auto hits_left = [&] {
+        int hits = 0;
+        for (; !other.look_is_due(); ++hits) {
+            other.give_private(&k);
+            other.take_private();
+        }
+        return hits;
+    };
+    other.load(k.with(1, 0));
+    own.load(k.with(1));
+    speed_up(ms(1000));
+    own.shorten_looks(ms(1000));
+    CHECK(hits_left() <= detail::look_pace::hits_first);
+    speed_up(ms(1050));
+    own.shorten_looks(ms(1050));  // too early
+    CHECK(hits_left() > detail::look_pace::hits_first);
+    speed_up(ms(1100));
+    own.shorten_looks(ms(1100));
+    CHECK(hits_left() <= detail::look_pace::hits_first);
+}
+
 TEST_CASE("a full local detaches a full magazine, and an empty one for a refill") {
     kit k(0);
     detail::pin p = k.pin();

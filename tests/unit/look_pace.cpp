@@ -95,18 +95,38 @@ TEST_CASE("a bin that frees by the magazine looks soon when it slows down") {
     }
 }
 
+TEST_CASE("a bin that slows down after a burst looks soon") {
+    for (const double rate : {20.0, 100.0, 1000.0}) {
+        CAPTURE(rate);
+        bin b;
+        b.serve(1e8, 1e-5);
+        CHECK(b.serve(rate, 10) <= std::max(33 / rate, 0.125) + 0.01);
+        CHECK(b.serve(rate, 10) <= 0.3);
+    }
+}
+
+TEST_CASE("a bin that is cut short at full speed is granted at its next look what it had") {
+    bin b;
+    b.serve(1e8, 0.1);
+    const auto now = look_pace::time(static_cast<std::int64_t>(b.seconds * 1000));
+    CHECK(b.pace.next(now, apart, look_pace::hits_first) == look_pace::hits_max);
+}
+
 TEST_CASE("a clock that stands still, jumps or goes back grants between one hit and 1024") {
     look_pace pace;
     std::int32_t granted = pace.next(5s, apart, 0);
     CHECK(granted == look_pace::hits_first);
     for (int i = 0; i < 100; ++i) granted = pace.next(5s, apart, granted);
+    CHECK(granted == look_pace::hits_first);  // a burst proves nothing
+    for (auto now = 5s + 4ms; now < 5s + 40ms; now += 4ms)
+        for (int i = 0; i < 100; ++i) granted = pace.next(now, apart, granted);
     CHECK(granted == look_pace::hits_max);
-    granted = pace.next(100h, apart, granted);
+    granted = pace.next(15h, apart, granted);
     CHECK(granted == 1);
-    granted = pace.next(99h, apart, granted);  // back
-    CHECK(granted == look_pace::growth);
-    CHECK(pace.next(99h, apart, 0) >= 1);
-    CHECK(pace.next(99h + 1ms, apart, 1 << 30) == look_pace::hits_max);
+    granted = pace.next(14h, apart, granted);  // back
+    CHECK(granted == look_pace::hits_first);
+    CHECK(pace.next(14h, apart, 0) >= 1);
+    CHECK(pace.next(14h + 1ms, apart, 1 << 30) == look_pace::growth * look_pace::hits_first);
 }
 
 TEST_CASE("where no tick is ever due looks come as seldom as they may") {

@@ -239,6 +239,32 @@ TEST_CASE("leave() waits for a visit in progress") {
     CHECK(left);
 }
 
+TEST_CASE("no_visits waits for a visit in progress, and keeps others off") {
+    member passed_over, other;
+    std::atomic<bool> inside{false}, go_on{false}, alone{false};
+    passed_over.who.on_tick = [&] {
+        inside = true;
+        while (!go_on) std::this_thread::yield();
+    };
+    std::thread ticker([] { registry::tick_all(); });
+    while (!inside) std::this_thread::yield();
+    std::thread releaser([&] {
+        const registry::no_visits here(passed_over.who);
+        alone = true;
+        registry::tick_all();
+        passed_over.who.due_at = 0;
+        CHECK(passed_over.who.ticks == 1);
+    });
+    std::this_thread::sleep_for(20ms);
+    CHECK_FALSE(alone);
+    go_on = true;
+    ticker.join();
+    releaser.join();
+    CHECK(other.who.ticks == 2);
+    CHECK(registry::tick_due(1ns));
+    CHECK(passed_over.who.ticks == 2);
+}
+
 TEST_CASE("every pool is told of a thread that exits with a slot") {
     member a, b;
     std::thread([] { static_cast<void>(detail::thread_slots::mine()); }).join();
