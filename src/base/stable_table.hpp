@@ -12,7 +12,6 @@
 #include <cstdint>
 
 #include "base/arena.hpp"
-#include "base/assert.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -33,9 +32,9 @@ public:
         return entries ? entries[at.offset].load(std::memory_order_acquire) : nullptr;           // partner: set()
     }
 
-    // False when there is no memory for it. One writer at a time; i < entries_max. O(1) but for a new segment.
+    // False when there is no memory for it, or i >= entries_max. One writer at a time. O(1) but for a new segment.
     bool set(std::uint32_t i, T* value, arena& records) noexcept {
-        TIDEPOOL_ASSERT(i < entries_max, "entry %u", i);
+        if (i >= entries_max) return false;
         const place at = find(i);
         std::atomic<std::atomic<T*>*>& segment = segments_[at.segment];
         std::atomic<T*>* entries = segment.load(std::memory_order_relaxed);  // relaxed: only the writer stores it

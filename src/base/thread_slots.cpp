@@ -23,6 +23,7 @@ inline namespace TIDEPOOL_ABI {
 namespace detail {
 
 constinit std::array<hot_bin, hot_bin_count> closed_bins{};
+constinit local_head no_local;
 
 namespace {
 
@@ -66,6 +67,7 @@ thread_slot* adopt(table& t) noexcept {
         if (!slot) {
             slot = t.records.make<thread_slot>(0, number, true);
             if (!slot || !t.slots.set(number, slot, t.records)) return nullptr;
+            for (pin_slot& each : slot->pin_slots) each.set(no_local);
             t.count.store(number + 1, std::memory_order_relaxed);
         }
         t.taken[word] |= std::uint64_t{1} << bit;
@@ -125,7 +127,7 @@ void forget(std::uint32_t pool_index) noexcept {
 }
 
 void close(std::uint32_t number, std::uint32_t pool_index) noexcept {
-    if (thread_slot* slot = slots().slots.get(number)) slot->pin_slots[pool_index].set(*slot);
+    if (thread_slot* slot = slots().slots.get(number)) slot->pin_slots[pool_index].set(no_local);
 }
 
 void check() noexcept {

@@ -16,6 +16,10 @@
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
+// What a pin slot leads to while its thread has no local of the pool; closed for good. Not the thread's own closed
+// local, which is there while the thread is inside: so it can be told whether somebody further up the stack is.
+extern constinit local_head no_local;
+
 namespace thread_slots {
 
 inline constexpr std::uint32_t slots_max = 1U << 16;  // threads at once; those beyond go past the cache

@@ -94,7 +94,7 @@ public:
     local_head* const head;      // fixed
     pin_slot* const slot;        // in the owner's table, or one of our own; fixed
     const std::uint32_t number;  // dense within the pool; fixed
-    bool abandoned = false;      // its owner was lost inside in a fork; written while there is one thread
+    bool abandoned = false;      // its owner was lost inside, in a fork or a signal handler; written by who visits
 
     bool occupied() const noexcept { return slot->occupied(*head); }
 

@@ -30,7 +30,11 @@ pin roster::enter(local& mine) noexcept {
         local_head& found = mine.slot->enter(me);
         if (&found == mine.head && found.bins() == found.own()) [[likely]]
             return pin(mine, pin::who::owner);
-        mine.slot->leave(found);
+        // A signal handler made the local while the thread was about to find that it had none, and the thread then left
+        // that behind: nobody is inside.
+        const bool left_behind = &found == &no_local;
+        mine.slot->leave(left_behind ? *mine.head : found);
+        if (left_behind) continue;
         if (&found != mine.head) break;
         wait_politely(round);
     }
@@ -50,6 +54,7 @@ local* roster::add(thread_slot& slot, std::uint64_t now) noexcept {
     const lock_guard hold(growing);
     arena& records = shared_.records;
     const std::uint32_t number = count_.load(std::memory_order_relaxed);  // relaxed: written under `growing` only
+    if (number >= stable_table<local>::entries_max) return nullptr;
     // A magazine for each class there can be, not only for the pool's: a request above its largest block is then a miss
     // like any other. A pool of one size needs one.
     const std::size_t shown = shared_.sizes.only ? 2 : hot_bin_count;
@@ -89,7 +94,9 @@ void roster::drain(local& each) noexcept {
 void roster::thread_exits(std::uint32_t slot) noexcept {
     local* its = by_slot_.get(slot);
     if (!its) return;
-    const lock_guard hold(visiting);  // instead of the pin slot: no visitor is inside, and the owner is here
+    const lock_guard hold_too(growing);  // for who has no local any more
+    const lock_guard hold(visiting);     // instead of the pin slot: no visitor is inside, and the owner is here
+    if (its->occupied()) return abandon(*its, slot);  // it exits in a signal handler that has interrupted it inside
     pin last(*its, pin::who::visitor);
     for (std::uint32_t c = 0; c < last.classes(); ++c) last.of(c).empty_to_chain();
 }
@@ -112,6 +119,13 @@ void roster::reopen_all() noexcept {
     for_each([](local& each) { each.head->reopen(); });
 }
 
+void roster::abandon(local& its, std::uint32_t slot) noexcept {
+    its.abandoned = true;
+    its.repay_all();
+    by_slot_.set(slot, nullptr, shared_.records);
+    thread_slots::close(slot, index_);
+}
+
 // An owner that was still inside is gone with its local half changed, which is abandoned: only thieves go there.
 void roster::inherit() noexcept {
     const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
@@ -120,10 +134,7 @@ void roster::inherit() noexcept {
         if (!each) continue;
         if (each != mine) {
             if (!can_visit || each->occupied()) {
-                each->abandoned = true;
-                each->repay_all();
-                by_slot_.set(slot, nullptr, shared_.records);
-                thread_slots::close(slot, index_);
+                abandon(*each, slot);
                 continue;
             }
             pin theirs(*each, pin::who::visitor);

@@ -124,6 +124,8 @@ private:
     local* mine(std::uint64_t now) noexcept;
     local* add(thread_slot& slot, std::uint64_t now) noexcept;
     static pin enter(local& mine) noexcept;
+    // Its owner is gone with the local half changed: only thieves go there from now on.
+    void abandon(local& its, std::uint32_t slot) noexcept;
 
     depots& shared_;
     const std::uint32_t& index_;

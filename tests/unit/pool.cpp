@@ -331,6 +331,42 @@ private:
 
 }  // namespace
 
+TEST_CASE("a local that a signal handler made while its thread found none is found afterwards") {
+    kit k;
+    const auto once = [&] {
+        detail::deallocate(*k.pool, k.index, detail::allocate(*k.pool, k.index, some_class), some_class);
+    };
+    std::thread([&] {
+        kit other;  // the thread has its slot
+        detail::deallocate(*other.pool, other.index, detail::allocate(*other.pool, other.index, some_class),
+                           some_class);
+        detail::thread_slot& me = *detail::this_thread;
+        detail::local_head& found = me.pin_slots[k.index].enter(me);
+        once();  // the handler
+        me.pin_slots[k.index].leave(found);
+        for (int i = 0; i < 100; ++i) once();
+    }).join();
+    CHECK(detail::snapshot(*k.pool).bypasses == 0);
+}
+
+TEST_CASE("a thread that exits while it is inside leaves its local to thieves, and its slot clean") {
+    kit k;
+    const auto once = [&] {
+        detail::deallocate(*k.pool, k.index, detail::allocate(*k.pool, k.index, some_class), some_class);
+    };
+    std::thread([&] {
+        once();
+        detail::thread_slot& me = *detail::this_thread;
+        static_cast<void>(me.pin_slots[k.index].enter(me));
+    }).join();
+    std::thread([&] {  // has the same slot
+        for (int i = 0; i < 100; ++i) once();
+    })
+        .join();
+    CHECK(detail::snapshot(*k.pool).bypasses == 0);
+    CHECK(detail::snapshot(*k.pool).locals == 2);
+}
+
 TEST_CASE("an upstream may use the pool it serves") {
     for (const auto source : {tidepool::block_source::spans, tidepool::block_source::direct}) {
         support::counting_upstream books;

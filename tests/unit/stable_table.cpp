@@ -38,6 +38,14 @@ TEST_CASE("entries are distinct up to the last index") {
     CHECK(records.bytes() <= values.size() * 8 * 3);
 }
 
+TEST_CASE("an entry beyond the last is refused") {
+    arena records;
+    stable_table<std::uint32_t> table;
+    std::uint32_t value = 0;
+    CHECK_FALSE(table.set(stable_table<std::uint32_t>::entries_max, &value, records));
+    CHECK(table.set(stable_table<std::uint32_t>::entries_max - 1, &value, records));
+}
+
 TEST_CASE("readers see complete entries while the table grows") {
     constexpr std::uint32_t entries = 20'000;
     arena records;
