@@ -28,7 +28,8 @@ magazine* steal(hint& where, std::uint32_t start, Locals locals, Take take, Some
     if (bits == 0) return nullptr;
     const std::uint32_t first = start % hint::width;
     unsigned probes = 0;
-    for (std::uint64_t ahead = std::rotr(bits, static_cast<int>(first)); ahead != 0; ahead &= ahead - 1) {
+    // A byte, since std::rotr takes an int, but an unsigned in libc++ 16.
+    for (std::uint64_t ahead = std::rotr(bits, static_cast<std::uint8_t>(first)); ahead != 0; ahead &= ahead - 1) {
         const std::uint32_t bit = (first + static_cast<std::uint32_t>(std::countr_zero(ahead))) % hint::width;
         const std::uint32_t count = locals();
         for (std::uint32_t n = bit; n < count; n += hint::width) {

@@ -4,6 +4,10 @@
 // with different switches do not link instead of quietly disagreeing.
 #pragma once
 
+#if __cplusplus < 202002L || !defined(__LP64__) || !__has_include(<memory_resource>)
+#error "Tidepool needs a 64-bit target, C++20 and <memory_resource>: g++ 12, clang++ 14, libc++ 16 or later"
+#endif
+
 #include <cstddef>
 #include <cstdint>
 
