@@ -20,7 +20,7 @@ namespace preload {
     X(local_bytes, detail::limits::shim_local_bytes_default, 0, LONG_MAX,                                           \
       "idle bytes of a thread beyond its magazines, which hold up to 768 KiB")                                      \
     X(idle_bytes, detail::limits::idle_bytes_default, 0, LONG_MAX,                                                  \
-      "memory without a block in use that is kept for two ticks at most")                                           \
+      "memory without a block in use that is kept for two ticks at most; as much again of large blocks")            \
     X(ignore_size, 0, 0, 1, "1: sized delete looks the block up instead of taking the program's word for its size") \
     X(background, 0, 0, 1, "1: a thread of its own ticks, so that an idle process gives memory back, too")
 

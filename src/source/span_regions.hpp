@@ -111,6 +111,16 @@ public:
     static bool heartbeat_safe() noexcept { return true; }
     static const char* name() noexcept { return Backing::name(); }
 
+    // Spans from regions and no others, of whole slots up to span_bytes_max. Null if there is no memory for a region.
+    void* take(std::size_t bytes) noexcept {
+        void* p = allocate_span(bytes);
+        return p || !return_reserve() ? p : allocate_span(bytes);
+    }
+    bool holds(const void* p) noexcept {
+        const lock_guard hold(lock_);
+        return find(static_cast<const std::byte*>(p));
+    }
+
     // Ends the program where an invariant does not hold. Linear in the regions.
     void check() noexcept {
         const lock_guard hold(lock_);
@@ -152,7 +162,7 @@ private:
         std::size_t wanted;
         {
             const lock_guard hold(lock_);
-            if (void* p = take(bytes)) return p;
+            if (void* p = take_from_open(bytes)) return p;
             wanted = std::clamp(std::bit_floor(mapped_), region_bytes_min, region_bytes_max);
         }
         const std::size_t least = std::max(region_bytes_min, std::bit_ceil(bytes));
@@ -161,7 +171,7 @@ private:
             if (!base) continue;
             {
                 const lock_guard hold(lock_);
-                if (add(static_cast<std::byte*>(base), wanted)) return take(bytes);
+                if (add(static_cast<std::byte*>(base), wanted)) return take_from_open(bytes);
             }
             Backing::deallocate(base, wanted, alignment_of(wanted));
             break;
@@ -211,7 +221,7 @@ private:
     }
 
     // From the region that opened last, so that the others have time to become all free.
-    void* take(std::size_t bytes) noexcept TIDEPOOL_REQUIRES(lock_) {
+    void* take_from_open(std::size_t bytes) noexcept TIDEPOOL_REQUIRES(lock_) {
         for (region* r = open_.first(); r; r = open_.after(*r))
             if (void* p = r->take(bytes)) {
                 if (r == reserve_) reserve_ = nullptr;
