@@ -21,7 +21,6 @@ void start(std::chrono::nanoseconds decay_interval, std::size_t idle_bytes_max) 
 struct request {
     std::size_t bytes;
     std::size_t alignment = 1;
-    bool zeroed = false;
 };
 bool serves(const request& wanted) noexcept;
 

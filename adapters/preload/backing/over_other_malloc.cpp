@@ -33,25 +33,20 @@ detail::address_table<std::size_t>& book() noexcept { return the_book.it; }
 constinit std::atomic<std::size_t> in_use{0};  // bytes in the book; relaxed: a sum
 
 // The result of ask(), called in a slow section and entered in the book; or of otherwise(), if the thread is in a slow
-// section already.
+// section already, or there is no memory.
 template <class Ask, class Otherwise>
 void* allocate_noted(std::size_t bytes, Ask ask, Otherwise otherwise) noexcept {
-    bool entered;
     void* p = nullptr;
     {
         const slow_section section;
-        entered = static_cast<bool>(section);
-        if (entered) p = ask();
+        if (section) p = ask();
         if (p && !book().set(p, bytes)) {
             other_malloc::deallocate(p, bytes);
             p = nullptr;
         }
     }
-    if (!entered) return otherwise();
-    if (p)
-        in_use.fetch_add(bytes, std::memory_order_relaxed);
-    else
-        errno = ENOMEM;
+    if (!p) return otherwise();
+    in_use.fetch_add(bytes, std::memory_order_relaxed);
     return p;
 }
 
@@ -87,7 +82,7 @@ void* malloc(std::size_t bytes) noexcept {
 
 // count * bytes must not overflow.
 void* calloc(std::size_t count, std::size_t bytes) noexcept {
-    if (!other_malloc::serves({.bytes = count * bytes, .zeroed = true})) return libc::calloc(count, bytes);
+    if (!other_malloc::serves({count * bytes})) return libc::calloc(count, bytes);
     return allocate_noted(
         count * bytes, [=] { return other_malloc::allocate_zeroed(count * bytes); },
         [=] { return libc::calloc(count, bytes); });

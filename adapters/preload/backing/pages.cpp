@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "base/pages.hpp"
-#include "large_spans.hpp"
+#include "large_runs.hpp"
 #include "other_malloc.hpp"
 
 namespace tidepool {
@@ -16,7 +16,7 @@ namespace other_malloc {
 
 namespace {
 
-constinit shared_spans its;
+constinit shared_regions its;
 
 bool holds(const void* p) noexcept { return its.large() && its.large()->holds(p); }
 
@@ -29,19 +29,24 @@ void start(std::chrono::nanoseconds decay_interval, std::size_t idle_bytes_max) 
 bool serves(const request&) noexcept { return true; }
 
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {
-    if (its.large() && large_spans::serves(bytes, alignment))
-        if (void* p = its.large()->take(bytes)) return p;
+    if (its.large() && large_runs::serves(bytes, alignment))
+        if (void* p = its.large()->take(bytes, alignment)) return p;
     return detail::map_pages(bytes, alignment);
 }
 void* allocate(std::size_t bytes) noexcept { return allocate_aligned(bytes, 1); }
-void* allocate_zeroed(std::size_t bytes) noexcept { return detail::map_pages(bytes, 1); }
+void* allocate_zeroed(std::size_t bytes) noexcept {
+    if (its.large() && large_runs::serves(bytes, 1))
+        if (void* p = its.large()->take_zeroed(bytes)) return p;
+    return detail::map_pages(bytes, 1);
+}
 
 void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
     if (!holds(p)) {
         void* moved = ::mremap(p, detail::whole_pages(had), detail::whole_pages(bytes), MREMAP_MAYMOVE);
         return moved == MAP_FAILED ? nullptr : moved;
     }
-    if (large_spans::serves(bytes, 1)) return its.large()->reallocate(p, had, bytes);
+    if (bytes <= large_runs::bytes_max)
+        if (void* moved = its.large()->reallocate(p, had, bytes)) return moved;
     void* moved = detail::map_pages(bytes, 1);
     if (!moved) return nullptr;
     std::memcpy(moved, p, std::min(had, bytes));
@@ -52,16 +57,11 @@ void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
 void deallocate(void* p, std::size_t had) noexcept {
     if (!its.large() || !its.large()->give(p, had)) detail::unmap_pages(p, had);
 }
-std::size_t usable_size(void* p, std::size_t had) noexcept {
-    return holds(p) ? large_spans::usable(had) : detail::whole_pages(had);
-}
+std::size_t usable_size(void*, std::size_t had) noexcept { return detail::whole_pages(had); }
 
 std::size_t idle_bytes() noexcept { return its.large() ? its.large()->idle_bytes() : 0; }
 
-void purge() noexcept {
-    if (its.large()) its.large()->shrink();
-    its.purge();
-}
+void purge() noexcept { its.release_idle(); }
 
 upstream spans() noexcept { return its; }
 

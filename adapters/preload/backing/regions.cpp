@@ -1,8 +1,5 @@
 // The other malloc: regions, for large blocks up to 4 MiB. Those above are libc's.
-#include <algorithm>
-#include <cstring>
-
-#include "large_spans.hpp"
+#include "large_runs.hpp"
 #include "other_malloc.hpp"
 
 namespace tidepool {
@@ -12,7 +9,7 @@ namespace other_malloc {
 
 namespace {
 
-constinit shared_spans its;
+constinit shared_regions its;
 
 }  // namespace
 
@@ -20,33 +17,26 @@ void start(std::chrono::nanoseconds decay_interval, std::size_t idle_bytes_max) 
     its.start(decay_interval, idle_bytes_max);
 }
 
-// libc knows which of its memory is zeroed; clearing all of a large block would make it resident.
 bool serves(const request& wanted) noexcept {
-    constexpr std::size_t cleared_bytes_max = std::size_t{128} << 10;
-    return its.large() && large_spans::serves(wanted.bytes, wanted.alignment) &&
-           (!wanted.zeroed || wanted.bytes <= cleared_bytes_max);
+    return its.large() && large_runs::serves(wanted.bytes, wanted.alignment);
 }
 
-void* allocate(std::size_t bytes) noexcept { return its.large()->take(bytes); }
-void* allocate_zeroed(std::size_t bytes) noexcept {
-    void* p = allocate(bytes);
-    return p ? std::memset(p, 0, bytes) : nullptr;
+void* allocate(std::size_t bytes) noexcept { return allocate_aligned(bytes, 1); }
+void* allocate_zeroed(std::size_t bytes) noexcept { return its.large()->take_zeroed(bytes); }
+void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {
+    return its.large()->take(bytes, alignment);
 }
-void* allocate_aligned(std::size_t bytes, std::size_t) noexcept { return allocate(bytes); }
 
 void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
     return its.large()->reallocate(p, had, bytes);
 }
 
 void deallocate(void* p, std::size_t had) noexcept { its.large()->give(p, had); }
-std::size_t usable_size(void*, std::size_t had) noexcept { return large_spans::usable(had); }
+std::size_t usable_size(void*, std::size_t had) noexcept { return detail::whole_pages(had); }
 
 std::size_t idle_bytes() noexcept { return its.large() ? its.large()->idle_bytes() : 0; }
 
-void purge() noexcept {
-    if (its.large()) its.large()->shrink();
-    its.purge();
-}
+void purge() noexcept { its.release_idle(); }
 
 upstream spans() noexcept { return its; }
 
