@@ -155,22 +155,17 @@ public:
     void return_gathered() noexcept {
         if (expired() > gathered_bytes_max) return_expired(gathered_bytes_max / 2);
     }
-    // Returns all that is not in use. Whether a region went, so that there are addresses for another.
+    // Returns all that is not in use. Whether there was any.
     bool release_idle() noexcept {
-        const std::size_t before = mapped();
         age(true);
+        const bool any = expired() > 0;
         return_expired(static_cast<std::size_t>(-1));
-        return_reserve();
-        return mapped() < before;
+        return return_reserve() || any;
     }
 
     // Bytes. Without the lock, as the set allows.
     std::size_t idle() const noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS { return regions_.idle(); }
     std::size_t expired() const noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS { return regions_.expired(); }
-    std::size_t mapped() noexcept {
-        const lock_guard hold(lock_);
-        return regions_.mapped();
-    }
 
     // Ends the program where an invariant does not hold. Linear in the regions.
     void check() noexcept {
@@ -245,8 +240,11 @@ private:
         return regions_.take_expired(neighbourhood_bytes_max);
     }
 
-    void return_reserve() noexcept {
-        if (region* gone = take_reserve()) return_region(*gone);
+    // Whether there was one.
+    bool return_reserve() noexcept {
+        region* gone = take_reserve();
+        if (gone) return_region(*gone);
+        return gone;
     }
     region* take_reserve() noexcept {
         const lock_guard hold(lock_);

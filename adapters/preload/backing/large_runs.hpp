@@ -146,7 +146,7 @@ public:
     static const char* name() noexcept { return large_runs::regions::name(); }
 
     // For malloc_trim(), and before a request fails.
-    void release_idle() noexcept { regions_.it.release_idle(); }
+    bool release_idle() noexcept { return regions_.it.release_idle(); }
 
     void before_fork() noexcept { regions_.it.before_fork(); }
     void after_fork() noexcept { regions_.it.after_fork(); }

@@ -38,7 +38,10 @@ void* reallocate(void* p, std::size_t, std::size_t bytes) noexcept { return mi_r
 void deallocate(void* p, std::size_t) noexcept { mi_free(p); }
 std::size_t usable_size(void* p, std::size_t) noexcept { return mi_usable_size(p); }
 
-void purge() noexcept { its_spans.it.purge(); }
+bool purge() noexcept {
+    its_spans.it.purge();
+    return false;
+}
 
 upstream spans() noexcept { return its_spans.it; }
 

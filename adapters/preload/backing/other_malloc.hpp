@@ -34,8 +34,8 @@ std::size_t usable_size(void* p, std::size_t had) noexcept;
 
 // What it keeps, as far as it tells.
 std::size_t idle_bytes() noexcept;
-// Returns idle memory to the operating system.
-void purge() noexcept;
+// Returns idle memory to the operating system. Whether there was any, as far as it tells.
+bool purge() noexcept;
 
 upstream spans() noexcept;
 

@@ -150,12 +150,13 @@ std::size_t usable_size(void* p) noexcept {
 }
 
 bool trim(std::size_t keep) noexcept {
+    bool any = false;
     {
         const slow_section section;
-        if (section) other_malloc::purge();
+        if (section) any = other_malloc::purge();
     }
     const detail::signals_blocked undisturbed;  // a handler that frees a block of libc's would wait for its lock
-    return libc::trim(keep);
+    return libc::trim(keep) || any;
 }
 
 use measure() noexcept {

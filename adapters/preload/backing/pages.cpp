@@ -61,7 +61,7 @@ std::size_t usable_size(void*, std::size_t had) noexcept { return detail::whole_
 
 std::size_t idle_bytes() noexcept { return its.large() ? its.large()->idle_bytes() : 0; }
 
-void purge() noexcept { its.release_idle(); }
+bool purge() noexcept { return its.release_idle(); }
 
 upstream spans() noexcept { return its; }
 
