@@ -39,12 +39,10 @@ namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
 
-// sizes_max: how many sizes of spans there are.
-template <std::size_t sizes_max>
-class idle_spans_of {
+class idle_spans {
 public:
     // Keeps `bytes_max` at most.
-    idle_spans_of(metered_upstream& from, arena& records, std::size_t bytes_max) noexcept
+    idle_spans(metered_upstream& from, arena& records, std::size_t bytes_max) noexcept
         : upstream_(from), records_(records), bytes_max_(bytes_max) {}
 
     // A span of this size: the newest idle one, else the upstream's. Null when there is no memory. `eager`: it will be
@@ -149,7 +147,7 @@ public:
     void after_fork() noexcept { lock_.unlock_after_fork(); }
 
 private:
-    friend struct test_peer<idle_spans_of>;
+    friend struct test_peer<idle_spans>;
     struct record {
         void* base;
         list_links<record> links;
@@ -161,6 +159,9 @@ private:
         std::size_t least = 0;    // the fewest since the last tick
         std::size_t expired = 0;  // of the oldest: leave with the last tick
     };
+
+    // Spans have one of three sizes, or one of their own in a pool of one class of large blocks.
+    static constexpr std::size_t sizes_max = 3;
 
     size_list& list_of(std::size_t bytes) noexcept TIDEPOOL_REQUIRES(lock_) {
         size_list* s = lists_.data();
@@ -232,9 +233,6 @@ private:
     std::atomic<std::size_t> bytes_{0};
     std::atomic<std::size_t> expired_{0};  // spans
 };
-
-// A pool's spans have one of three sizes, or one of their own in a pool of one class of large blocks.
-using idle_spans = idle_spans_of<3>;
 
 }  // namespace detail
 }  // namespace TIDEPOOL_ABI

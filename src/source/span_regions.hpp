@@ -208,12 +208,14 @@ private:
         for (wanted = std::max(wanted, least); wanted >= least; wanted /= 2) {
             void* base = Backing::allocate(wanted, alignment_of(wanted));
             if (!base) continue;
+            void* p;
             {
                 const lock_guard hold(lock_);
-                if (regions_.add(base, wanted)) return regions_.take(bytes, span, with);
+                p = regions_.take(bytes, span, with);  // another thread may have made room meanwhile
+                if (!p && regions_.add(base, wanted)) return regions_.take(bytes, span, with);
             }
             Backing::deallocate(base, wanted, alignment_of(wanted));
-            break;
+            return p;
         }
         return nullptr;
     }
@@ -268,7 +270,11 @@ private:
 template <auto& Regions>
 int survive_forks() noexcept {
     constexpr auto after = [] { Regions.it.after_fork(); };
-    return ::pthread_atfork([] { Regions.it.before_fork(); }, after, after);
+    constexpr auto before = [] {
+        lock_order::begin_fork_series();
+        Regions.it.before_fork();
+    };
+    return ::pthread_atfork(before, after, after);
 }
 
 }  // namespace detail

@@ -13,6 +13,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -377,6 +378,59 @@ TEST_CASE("large blocks are whole pages that age, and serve spans as well") {
     CHECK(r.holds(first));
     CHECK_FALSE(r.holds(&r));
     r.check();
+}
+
+TEST_CASE("threads take, resize and free blocks while ticks return what is idle") {
+    regions r;
+    std::atomic<int> wrong{0};
+    std::atomic<std::size_t> at_work{3};
+    support::on_threads(4, [&](std::size_t me) {
+        if (me == 3) {
+            for (std::size_t i = 0; at_work != 0; ++i) {
+                r.age();
+                r.return_expired(mib);
+                if (i % 8 == 0) r.expire(mib);
+                if (i % 64 == 0) r.release_idle();
+                if (i % 16 == 0) r.check();
+                std::this_thread::yield();
+            }
+            return;
+        }
+        struct block {
+            unsigned char* p;
+            std::size_t bytes;
+        };
+        support::rng random = support::make_rng(me);
+        std::vector<block> mine;
+        for (std::size_t i = 0; i < support::scaled(10'000); ++i) {
+            if (mine.size() < 20 || random() % 2) {
+                const std::size_t bytes = 1 + random() % (200 * kib);
+                auto* p = static_cast<unsigned char*>(r.take(bytes, random() % 8 ? 16 : slot));
+                p[0] = p[bytes - 1] = static_cast<unsigned char>(me + 1);
+                mine.push_back({p, bytes});
+                continue;
+            }
+            std::swap(mine[random() % mine.size()], mine.back());
+            block& last = mine.back();
+            if (last.p[0] != me + 1 || last.p[last.bytes - 1] != me + 1) ++wrong;
+            const std::size_t bytes = 1 + random() % (200 * kib);
+            if (random() % 4 == 0 && r.resize(last.p, last.bytes, bytes)) {
+                if (last.p[0] != me + 1) ++wrong;
+                last.bytes = bytes;
+                last.p[0] = last.p[bytes - 1] = static_cast<unsigned char>(me + 1);
+            } else {
+                r.give(last.p, last.bytes, detail::region::as::idle);
+                mine.pop_back();
+            }
+        }
+        for (const block& each : mine) r.give(each.p, each.bytes, detail::region::as::expired);
+        --at_work;
+    });
+    CHECK(wrong == 0);
+    r.release_idle();
+    r.check();
+    CHECK(r.idle() + r.expired() == 0);
+    CHECK(backing::out == 0);
 }
 
 TEST_CASE("one call empties the neighbourhood of an expired span") {
