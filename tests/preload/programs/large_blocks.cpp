@@ -1,8 +1,10 @@
 // Large blocks: what is freed serves the next requests without page faults, leaves the process after two ticks, by
 // malloc_trim() or when memory is short, and is neither lost in a realloc() nor found in a calloc(). Threads, and the
-// children of a fork, have blocks of their own.
+// children of a fork, have blocks of their own, and so have signal handlers, wherever they interrupt malloc.
 #include <malloc.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -168,6 +170,44 @@ void children_have_blocks_of_their_own() {
     free_shared();
 }
 
+std::array<std::atomic<void*>, 64> made_by_handler{}, for_handler{};
+std::atomic<std::size_t> handled{0};
+
+// Frees what the program has made, and makes what the program frees.
+extern "C" void on_signal(int) {
+    const int saved = errno;
+    const std::size_t number = handled.fetch_add(1, std::memory_order_relaxed), place = number % for_handler.size();
+    marked::check_and_free(for_handler[place].exchange(nullptr, std::memory_order_acq_rel));
+    void* nothing = nullptr;
+    void* fresh = marked::make((40 + number % 100) * kib, number);
+    made_by_handler[place].compare_exchange_strong(nothing, fresh);  // or it is lost: it may be libc's, and in its way
+    errno = saved;
+}
+
+void handlers_have_blocks_of_their_own() {
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    require(sigaction(SIGPROF, &action, nullptr) == 0, "a handler is set");
+    const itimerval often{{0, 1000}, {0, 1000}}, never{};
+    require(setitimer(ITIMER_PROF, &often, nullptr) == 0, "a timer is set");
+    std::mt19937 random(7);
+    std::vector<void*> own(50);
+    for (std::size_t i = 0; handled.load(std::memory_order_relaxed) < support::scaled(200); ++i) {
+        void*& place = own[random() % own.size()];
+        marked::check_and_free(place);
+        place = marked::make(33 * kib + any_size(random) / 2, i);
+        const std::size_t other = i % for_handler.size();
+        place = for_handler[other].exchange(place, std::memory_order_acq_rel);
+        marked::check_and_free(made_by_handler[other].exchange(nullptr, std::memory_order_acq_rel));
+        if (i % 64 == 0) malloc_trim(0);
+    }
+    require(setitimer(ITIMER_PROF, &never, nullptr) == 0, "the timer is stopped");
+    for (auto* each : {&made_by_handler, &for_handler})
+        for (auto& place : *each) marked::check_and_free(place.exchange(nullptr));
+    for (void* p : own) marked::check_and_free(p);
+}
+
 std::size_t virtual_bytes() {
     std::FILE* statm = std::fopen("/proc/self/statm", "r");
     unsigned long pages = 0;
@@ -239,6 +279,7 @@ int main() {
     threads_have_blocks_of_their_own(support::scaled(2000));
     children_have_blocks_of_their_own();
     what_is_idle_goes_before_a_request_fails();
+    if (shim_promises()) handlers_have_blocks_of_their_own();
     if (!from_regions()) return 0;
 
     a_block_grows_where_it_is();
