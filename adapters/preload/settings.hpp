@@ -19,6 +19,8 @@ namespace preload {
       "age of a tick in milliseconds; 0: only by malloc_trim()")                                                    \
     X(local_bytes, detail::limits::shim_local_bytes_default, 0, LONG_MAX,                                           \
       "idle bytes of a thread beyond its magazines, which hold up to 768 KiB")                                      \
+    X(depot_bytes, detail::limits::depot_bytes_default, 0, LONG_MAX,                                                \
+      "idle bytes beyond those for any thread, or a sixteenth of what the process has in small blocks; 0: none")    \
     X(idle_bytes, detail::limits::idle_bytes_default, 0, LONG_MAX,                                                  \
       "memory without a block in use that is kept for two ticks at most; as much again of large blocks")            \
     X(ignore_size, 0, 0, 1, "1: sized delete looks the block up instead of taking the program's word for its size") \

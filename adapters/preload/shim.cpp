@@ -88,6 +88,7 @@ pool* build() noexcept {
                          .limits = {.blocks_per_magazine_max = magazine::capacity_max,
                                     .magazine_bytes_max = limits::shim_magazine_bytes,
                                     .local_bytes_max = static_cast<std::size_t>(current.local_bytes),
+                                    .depot_bytes_max = static_cast<std::size_t>(current.depot_bytes),
                                     .private_bytes_max = limits::shim_private_bytes},
                          .decay_interval = std::chrono::milliseconds(current.decay_ms),
                          .index_wanted = shim_index,

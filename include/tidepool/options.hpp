@@ -32,9 +32,14 @@ struct pool_options {
     // magazines a size class, and at most about 4 MiB in all of them. 1 to 16 MiB.
     std::size_t magazine_bytes_max = std::size_t{128} << 10;
 
-    // The most bytes of idle blocks in one thread's local beyond its private magazines; blocks beyond that are spilled
-    // to the source at once. For blocks below 64 bytes the limit is a quarter to a half of this. 0 to SIZE_MAX.
+    // The most bytes of idle blocks in one thread's local beyond its private magazines. What is beyond that, too, is
+    // kept as depot_bytes_max allows, and spilled to the source otherwise. 0 to SIZE_MAX.
     std::size_t local_bytes_max = std::size_t{4} << 20;
+
+    // The most bytes of idle blocks that all locals together hold beyond local_bytes_max each; or a sixteenth of what
+    // the pool has in use and cached, where that is more. Such blocks stay with the thread that freed them, are the
+    // first to go back to the source when memory would grow, and age like all others. 0 to SIZE_MAX; 0: none.
+    std::size_t depot_bytes_max = std::size_t{16} << 20;
 
     // The time between two ticks. Stock that was not used for two ticks is returned to the upstream.
     // 0 to one day; 0 means that the pool ages only by tick().

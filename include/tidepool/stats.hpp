@@ -22,6 +22,7 @@
     X(ticks, "ticks", "performed")                                                                   \
     X(blocks_cached, "blocks", "idle in the cache now")                                              \
     X(bytes_cached, "bytes", "idle in the cache now")                                                \
+    X(bytes_lent, "bytes", "of room that locals have from the depot beyond their own share")         \
     X(bytes_idle, "bytes", "in spans without a block in use, kept for reuse")                        \
     X(blocks_in_use, "blocks", "with the program now")                                               \
     X(bytes_in_use, "bytes", "with the program now, in whole blocks")                                \

@@ -22,6 +22,9 @@ inline constexpr std::chrono::milliseconds decay_interval_max = std::chrono::hou
 // Memory without a block in use that is kept, for two ticks at most.
 inline constexpr std::size_t idle_bytes_default = 128 * mib;
 
+// Blocks in the chains of all threads beyond the share of each.
+inline constexpr std::size_t depot_bytes_default = 16 * mib;
+
 inline constexpr std::size_t block_bytes_max = mib;          // of a block_pool
 inline constexpr std::size_t magazine_bytes_max = 16 * mib;  // that may be set
 

@@ -1,6 +1,7 @@
 #include "cache/bin.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "base/fatal.hpp"
@@ -24,6 +25,11 @@ void* bin::take_chain() noexcept {
     magazine* m = pop(bin_.chain_of(generation::young).pop_head());
     if (!m) return nullptr;
     bin_.counted.hits_chain.add(1);
+    local_.repay(local::borrow_step);  // lest a swing around it goes to the depot each time
+    if (bin_.spare && bin_.spare->empty()) bin_.empties.push(account_out(std::exchange(bin_.spare, nullptr)));
+    const std::uint64_t magazines = local_.blocks_chained(size_class_) / depot_.stock.capacity();
+    if (magazines < bin_.surplus.load(std::memory_order_relaxed))
+        bin_.surplus.store(static_cast<std::uint16_t>(magazines), std::memory_order_relaxed);
     return take_from(m);
 }
 
@@ -42,10 +48,10 @@ bool bin::give_private(void* block) noexcept {
     return true;
 }
 
-bool bin::give_chain(void* block) noexcept {
+bool bin::give_chain(void* block, std::uint64_t depot_bytes_max) noexcept {
     const bool over_limit = over_private_limit();
     if (bin_.spare || (over_limit && hot_.begin)) {
-        if (local_.bytes_chained() + depot_.magazine_bytes > all().limits.local_bytes_max) return false;
+        if (!local_.may_chain(depot_.magazine_bytes, depot_bytes_max)) return false;
         magazine* full = bin_.spare ? std::exchange(bin_.spare, nullptr) : hide();
         if (!push(full)) {
             hot_.begin ? static_cast<void>(bin_.spare = full) : show(full);
@@ -56,7 +62,7 @@ bool bin::give_chain(void* block) noexcept {
     } else if (over_limit) {
         shed_private();
     }
-    magazine* fresh = depot_.stock.take(all().slabs);
+    magazine* fresh = take_empty();
     if (!fresh) return false;
     fresh->push(block);
     load(fresh);
@@ -104,7 +110,13 @@ void bin::load(magazine* m) noexcept {
 magazine* bin::detach_empty() noexcept {
     if (bin_.spare && bin_.spare->empty()) return account_out(std::exchange(bin_.spare, nullptr));
     if (hot_.begin && hot_.empty()) return account_out(hide());
-    return depot_.stock.take(all().slabs);
+    return take_empty();
+}
+
+// Null when there is no memory for one.
+magazine* bin::take_empty() noexcept {
+    magazine* m = bin_.empties.pop();
+    return m ? m : depot_.stock.take(all().slabs);
 }
 
 magazine* bin::detach_full() noexcept {
@@ -114,9 +126,9 @@ magazine* bin::detach_full() noexcept {
 }
 
 std::uint32_t bin::next_refill() noexcept {
-    const std::uint32_t wanted =
-        std::clamp(std::uint32_t{bin_.refill_next}, depot_.refill_first, depot_.stock.capacity());
-    bin_.refill_next = static_cast<std::uint16_t>(wanted * 2);
+    const std::uint32_t asked = std::uint32_t{1} << bin_.refill_log2;
+    const std::uint32_t wanted = std::clamp(asked, depot_.refill_first, depot_.stock.capacity());
+    bin_.refill_log2 = static_cast<std::uint8_t>(std::bit_width(wanted));  // twice as many
     return wanted;
 }
 
@@ -169,7 +181,7 @@ magazine* bin::account_out(magazine* m) noexcept {
 // To the head of the young chain. False when there is no room. Needs m not empty.
 bool bin::push(magazine* m) noexcept {
     const std::size_t count = m->count();  // once pushed, a thief may have it
-    if (!bin_.chain_of(generation::young).push_head(m, all().records, depot_.chain_max)) return false;
+    if (!bin_.chain_of(generation::young).push_head(m, all().records, depot::chain_slots_max)) return false;
     bin_.chained_blocks.add(count);
     local_.chained_bytes_.add(count * depot_.block_bytes);
     return true;
@@ -194,7 +206,7 @@ magazine* bin::pop(magazine* m) noexcept {
 // ---- upkeep
 
 bool bin::unused() noexcept {
-    return !hot_.begin && !bin_.spare && bin_.chain_of(generation::young).empty() &&
+    return !hot_.begin && !bin_.spare && bin_.empties.empty() && bin_.chain_of(generation::young).empty() &&
            bin_.chain_of(generation::old).empty();
 }
 
@@ -211,10 +223,12 @@ void bin::empty_private(Keep keep) noexcept {
         else
             keep(m);
     }
+    while (magazine* m = bin_.empties.pop()) depot_.stock.put(m);
 }
 
 void bin::empty_to_chain() noexcept {
     empty_private([this](magazine* m) { push_or_send(m); });
+    bin_.surplus.store(cache_bin::all_surplus, std::memory_order_relaxed);  // its owner is going, or gone
 }
 
 void bin::empty_to_outgoing() noexcept {
@@ -229,7 +243,7 @@ void bin::rotate() noexcept {
         if (!push(m)) all().leaving.send(m);
     });
     bin_.flip();
-    bin_.refill_next = bin_.refill_next / 2;  // a class that rests asks for less when it wakes
+    if (bin_.refill_log2 > 0) --bin_.refill_log2;  // a class that rests asks for less when it wakes
     if (!bin_.chain_of(generation::old).empty()) depot_.old.raise(local_.number);
 }
 
@@ -250,6 +264,11 @@ std::uint64_t bin::check(bool still) const noexcept {
             fatal("local %u has a magazine of size class %u with %zu of %zu blocks among those of class %u",
                   local_.number, m->size_class(), m->count(), m->capacity(), size_class_);
     }
+    bin_.empties.for_each([this](const magazine& m) {
+        if (!m.empty() || m.size_class() != size_class_)
+            fatal("local %u has a magazine of size class %u with %zu blocks among the empty ones of class %u",
+                  local_.number, m.size_class(), m.count(), size_class_);
+    });
     if (size_class_ >= local_.classes_ && bytes > 0)
         fatal("local %u has a magazine of size class %u and says that it has none from class %u on", local_.number,
               size_class_, local_.classes_);

@@ -51,9 +51,9 @@ public:
     // Into the loaded magazine or the spare. False when both are full. O(1).
     bool give_private(void* block) noexcept;
     // The own magazines are full: one goes to the chain, and an empty one takes the block. A local that is over its
-    // private limit has to do with one here. False when the chains hold all they may, or there is no empty magazine to
-    // be had. O(1), or O(classes) over the limit.
-    bool give_chain(void* block) noexcept;
+    // private limit has to do with one here. False when the chains hold all they may, also of what the depot lends, or
+    // there is no empty magazine to be had. O(1), or O(classes) over the limit.
+    bool give_chain(void* block, std::uint64_t depot_bytes_max) noexcept;
 
     // ---- magazines
 
@@ -105,6 +105,7 @@ private:
     bool push(magazine* m) noexcept;
     void push_or_send(magazine* m) noexcept;
     magazine* pop(magazine* m) noexcept;
+    magazine* take_empty() noexcept;
     void count_hits() noexcept;
     // The loaded magazine, or null; what it holds is in hot_. show() makes one the loaded one, which there is none
     // before; hide() makes it none again.

@@ -3,6 +3,7 @@
 // Invariants:
 //  1. Until set_up() nothing is mapped. After it the depots are there for as long as the pool lives.
 //  2. A hint's bit is set where a local of that number has a magazine of that generation (src/cache/hint.hpp).
+//  3. The bytes that are lent are those that the locals have borrowed (local.hpp), or more while one borrows or repays.
 #pragma once
 
 #include <algorithm>
@@ -31,17 +32,19 @@ enum class generation { young, old };  // old: the victim
 struct cache_limits {
     std::size_t blocks_per_magazine_max;
     std::size_t magazine_bytes_max;
-    std::size_t local_bytes_max;                                   // in a local's chains
+    std::size_t local_bytes_max;                                   // in a local's chains, and beyond that
+    std::size_t depot_bytes_max = 0;                               // ... in those of all locals
     std::size_t private_bytes_max = static_cast<std::size_t>(-1);  // in a local's private magazines, were all full
 };
 
 struct depot {
+    static constexpr std::uint32_t chain_slots_max = 1U << 20;  // of the largest ring, which grows as it must
+
     // Read by every miss, written on a change only.
     alignas(apart) hint young;
     hint old;
     std::size_t block_bytes = 0;       // fixed
     std::uint32_t magazine_bytes = 0;  // of blocks, in a full magazine; fixed
-    std::uint32_t chain_max = 0;       // slots of a chain's largest ring; fixed
     std::uint32_t refill_first = 0;    // blocks of a local's first refill; fixed
 
     // Written once a magazine.
@@ -85,6 +88,18 @@ public:
     // Needs: it is empty, and nobody else has it.
     void put_empty(magazine* m) noexcept { (*this)[m->size_class()].stock.put(m); }
 
+    // Room in the chains of a local beyond its share; false when all have borrowed as much as they may. The depot is an
+    // account, not a place: what lies on it stays with the thread that freed it, whose caches have it, and is anybody's
+    // to steal. Relaxed: a bound.
+    bool lend(std::uint64_t bytes, std::uint64_t bytes_max) noexcept {
+        if (lent() + bytes > bytes_max) return false;
+        if (lent_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= bytes_max) return true;
+        repay(bytes);
+        return false;
+    }
+    void repay(std::uint64_t bytes) noexcept { lent_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
+    std::uint64_t lent() const noexcept { return lent_bytes_.load(std::memory_order_relaxed); }
+
     // Magazines that nobody needs leave the process: the empties of all classes at once, because a slab has magazines
     // of several. Who wants one meanwhile makes a new one. One thread at a time.
     void release_empties() noexcept {
@@ -118,10 +133,7 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t refill_first = 16;    // blocks; doubles with each refill up to a magazine
-    static constexpr std::uint32_t chain_slots_min = 8;  // what a thread's two magazines need at a tick, and more
-    static constexpr std::uint32_t chain_slots_max = 1U << 20;
-    static constexpr std::size_t chained_bytes_min = std::size_t{16} << 10;
+    static constexpr std::uint32_t refill_first = 16;  // blocks; doubles with each refill up to a magazine
     static constexpr unsigned alone_divisor = 8;  // magazines are that much smaller where nobody can look into them
 
     void set_up(depot& d, std::uint32_t size_class, bool alone) noexcept {
@@ -131,14 +143,10 @@ private:
         d.stock.set_up(size_class, static_cast<std::uint32_t>(capacity));
         d.magazine_bytes = static_cast<std::uint32_t>(capacity * d.block_bytes);
         d.refill_first = std::min(refill_first, static_cast<std::uint32_t>(capacity));
-        // Of magazines with less than 16 KiB a chain holds no more than of those, lest their pointers take as much as
-        // their blocks.
-        const std::size_t chained_bytes = std::max<std::size_t>(d.magazine_bytes, chained_bytes_min);
-        const std::size_t chained = std::min<std::size_t>(limits.local_bytes_max / chained_bytes, chain_slots_max);
-        d.chain_max = std::max(static_cast<std::uint32_t>(std::bit_ceil(chained)), chain_slots_min);
     }
 
     std::atomic<depot*> depots_{nullptr};  // one a class; written once, by set_up()
+    alignas(apart) std::atomic<std::uint64_t> lent_bytes_{0};
 };
 
 }  // namespace detail

@@ -13,13 +13,16 @@
 //  between
 //     its pop and its count.
 //  4. private_bytes is what the private magazines of all classes would hold if they were full.
-//  5. Classes from `classes` on have never had a magazine.
+//  5. borrowed_bytes is what the depot has lent for the chains beyond the local's share.
+//  6. Classes from `classes` on have never had a magazine.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/counters.hpp"
 #include "base/test_peer.hpp"
@@ -37,19 +40,25 @@ namespace detail {
 
 // Written by the owner, read by any thread.
 struct bin_counters {
-    counter hits_private, hits_chain, hits_steal, hits_victim, misses, refills, spills, spilled_blocks;
+    counter hits_private, hits_chain, hits_steal, hits_victim, misses, refills, spills;
 };
 
 struct alignas(apart) cache_bin {
     // Read by thieves on a probe; written by them when they take, by the owner when a ring is added or at a tick.
     std::array<chain<magazine>, 2> chains;
     std::atomic<std::uint64_t> stolen_blocks{0};  // thieves
-    std::atomic<std::uint16_t> young{0};          // which chain is the primary one; owner
+    // Magazines of the young chain that thieves may take: the fewest that it held since the last tick, less those
+    // taken. What lies above them its owner is using (Bonwick's working set). all_surplus: the owner has taken none
+    // back.
+    static constexpr std::uint16_t all_surplus = 0xFFFF;
+    std::atomic<std::uint16_t> surplus{all_surplus};  // owner and thieves
+    std::atomic<std::uint8_t> young{0};               // which chain is the primary one; owner
 
     // The owner's.
-    std::uint16_t refill_next = 0;  // blocks to ask for at the next refill; 0 before the first
+    std::uint8_t refill_log2 = 0;  // of the blocks to ask for at the next refill; 0 before the first
     look_pace pace;
     magazine* spare = nullptr;
+    magazine_list empties;  // of magazines that came back from the own chain: the next ones to fill
     counter chained_blocks;
     bin_counters counted;
 
@@ -59,7 +68,10 @@ struct alignas(apart) cache_bin {
         return chains[young.load(std::memory_order_seq_cst) ^ (g == generation::old)];
     }
     // Owner.
-    void flip() noexcept { young.store(young.load(std::memory_order_relaxed) ^ 1, std::memory_order_seq_cst); }
+    void flip() noexcept {
+        young.store(young.load(std::memory_order_relaxed) ^ 1, std::memory_order_seq_cst);
+        surplus.store(all_surplus, std::memory_order_relaxed);  // of the chain that is young now and empty
+    }
 };
 // A thread has one of each class for as long as the process lives, so it should not be larger than it must.
 static_assert(sizeof(cache_bin) == apart);
@@ -104,7 +116,7 @@ public:
     }
 
     // A magazine from a chain's tail, or null. Lock-free. Relaxed: sums, read when nobody is inside.
-    magazine* steal(std::uint32_t size_class, generation g) noexcept {
+    magazine* take_tail(std::uint32_t size_class, generation g) noexcept {
         cache_bin& b = bin_at(size_class);
         magazine* m = b.chain_of(g).pop_tail();
         if (m) {
@@ -113,12 +125,52 @@ public:
         }
         return m;
     }
+    // The same for a thread that needs one: of what is young only what is surplus. Relaxed: a policy, off by one at
+    // times.
+    magazine* steal(std::uint32_t size_class, generation g) noexcept {
+        std::atomic<std::uint16_t>& surplus = bin_at(size_class).surplus;
+        if (g == generation::old) return take_tail(size_class, g);
+        std::uint16_t left = surplus.load(std::memory_order_relaxed);
+        magazine* m = left == 0 ? nullptr : take_tail(size_class, g);
+        if (m && left != cache_bin::all_surplus)
+            surplus.compare_exchange_strong(left, static_cast<std::uint16_t>(left - 1), std::memory_order_relaxed);
+        return m;
+    }
+    // Whether the chains hold more than the local's share.
+    bool over_share() const noexcept { return over_share(bytes_chained()) != 0; }
+    // Owner, or who keeps it out. Whether the chains may hold `bytes` more: within the local's share and what it has
+    // borrowed, or borrows now.
+    bool may_chain(std::uint64_t bytes, std::uint64_t depot_bytes_max) noexcept {
+        const std::uint64_t over = over_share(bytes_chained() + bytes);
+        if (over <= borrowed_bytes_) return true;
+        const std::uint64_t more = std::max(over - borrowed_bytes_, borrow_step);
+        if (!shared_.lend(more, depot_bytes_max)) return false;
+        borrowed_bytes_ += more;
+        return true;
+    }
+    // The same: repays what is not needed any more, but for `keep`.
+    void repay(std::uint64_t keep = 0) noexcept {
+        const std::uint64_t needed = over_share(bytes_chained()) + keep;
+        if (borrowed_bytes_ <= needed) return;
+        shared_.repay(borrowed_bytes_ - needed);
+        borrowed_bytes_ = needed;
+    }
+    // All of it, whatever the chains hold.
+    void repay_all() noexcept { shared_.repay(std::exchange(borrowed_bytes_, 0)); }
+
     bool has(std::uint32_t size_class, generation g) noexcept { return !bin_at(size_class).chain_of(g).empty(); }
+
+    static constexpr std::uint64_t borrow_step = std::uint64_t{64} << 10;  // bytes, at least
 
 private:
     friend class bin;
     friend class pin;
     friend struct test_peer<local>;
+
+    std::uint64_t over_share(std::uint64_t bytes) const noexcept {
+        const std::uint64_t share = shared_.limits.local_bytes_max;
+        return bytes > share ? bytes - share : 0;
+    }
 
     // The array stands right behind.
     cache_bin& bin_at(std::uint32_t size_class) noexcept { return reinterpret_cast<cache_bin*>(this + 1)[size_class]; }
@@ -127,6 +179,7 @@ private:
     std::atomic<std::uint64_t> epoch_;
     counter chained_bytes_;
     std::uint64_t private_bytes_ = 0;
+    std::uint64_t borrowed_bytes_ = 0;
     std::uint32_t exchanges_ = 0;  // magazine exchanges so far
     std::uint32_t shed_next_ = 0;  // size class
     std::uint32_t classes_ = 0;

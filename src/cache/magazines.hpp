@@ -1,7 +1,8 @@
 // Magazines out of use: lists of them, and the shared stock of empties of one size class.
 //
 // Why a shared stock: the freeing thread fills magazines and the allocating thread empties them. Kept with the emptier,
-// empties would pile up there while the filler makes new ones without end; so all but a spare flow back through here.
+// empties would pile up there while the filler makes new ones without end; so all flow back through here, but for a
+// spare and those that the emptier has filled itself.
 //
 // Invariants:
 //  1. A magazine has one holder: a local (loaded or spare), a chain, a list, or one thread's stack frame.

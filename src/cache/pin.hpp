@@ -51,6 +51,7 @@ public:
             each.rotate();
             if (behind > 1) each.rotate();
         }
+        local_->repay();
         local_->epoch_.store(epoch, std::memory_order_release);  // partner: local::epoch()
     }
 

@@ -25,7 +25,6 @@ inline constexpr unsigned probes_max = 64;
 template <class Locals, class Take, class SomeLeft>
 magazine* steal(hint& where, std::uint32_t start, Locals locals, Take take, SomeLeft some_left) noexcept {
     const std::uint64_t bits = where.bits();
-    if (bits == 0) return nullptr;
     const std::uint32_t first = start % hint::width;
     unsigned probes = 0;
     // A byte, since std::rotr takes an int, but an unsigned in libc++ 16.

@@ -54,6 +54,7 @@ pool_plan plan_for(pool_options& options, block_sizes sizes) {
             .limits = {.blocks_per_magazine_max = options.max_blocks_per_chunk,
                        .magazine_bytes_max = options.magazine_bytes_max,
                        .local_bytes_max = options.local_bytes_max,
+                       .depot_bytes_max = options.depot_bytes_max,
                        .private_bytes_max = limits::private_bytes},
             .decay_interval = options.decay_interval,
             .source = options.source == block_source::direct ? source_kind::direct : source_kind::spans};

@@ -52,7 +52,7 @@ std::size_t pool::trim(std::size_t keep_bytes, bool then_purge) noexcept {
             roster_.for_each([&](local& each) {
                 for (std::uint32_t c = 0; c < class_count; ++c)
                     while (cached > keep_bytes) {
-                        magazine* m = each.steal(c, g);
+                        magazine* m = each.take_tail(c, g);
                         if (!m) break;
                         send(c, m->count());
                         shared_.leaving.send(m);
@@ -111,6 +111,7 @@ tidepool::stats pool::snapshot() noexcept {
     const lock_guard hold(roster_.visiting);
     const census cached(roster_, shared_);
     now.bytes_cached = cached.bytes;
+    now.bytes_lent = shared_.lent();
     now.hits_private = cached.uncounted_hits;
     for (std::uint32_t c = 0; c < class_count; ++c) {
         const std::uint64_t bytes = shared_.sizes[c], given = supply_.given(c), returned = supply_.returned(c);
@@ -130,7 +131,7 @@ tidepool::stats pool::snapshot() noexcept {
             now.misses += its.misses.get();
             now.refills += its.refills.get();
             now.spills += its.spills.get();
-            now.spilled_blocks += its.spilled_blocks.get();
+            now.spilled_blocks += its.spills.get() * shared_[c].stock.capacity();
         });
     }
     cached_bytes_peak_.note(now.bytes_cached);

@@ -36,6 +36,8 @@ void* take(bin& own, roster& everyone) noexcept {
     return nullptr;
 }
 
+constexpr std::size_t called_in_at_once = std::size_t{256} << 10;  // bytes
+
 // An interval of less than eight milliseconds wants looks as often as they may come; none wants none.
 look_pace::time looks_apart(std::chrono::nanoseconds decay_interval) noexcept {
     if (decay_interval == decay_interval.zero()) return look_pace::time::zero();
@@ -78,7 +80,7 @@ bool pool::set_up() noexcept {
 
 // The calling thread inside its local, which is not older than the last tick.
 pin pool::enter() noexcept {
-    if (!set_up()) return pin();
+    if (!shared_.ready() && !set_up()) return pin();
     const std::uint64_t now = rotation_.ticks();
     pin mine = roster_.enter(now);
     if (mine) mine.catch_up(now);
@@ -100,13 +102,16 @@ void* pool::allocate(std::uint32_t size_class) noexcept {
             block = take(own, roster_);
             if (!block) {
                 own.counted().misses.add(1);
-                wanted = own.next_refill();
-                if (supply_.blocks.makes_blocks()) empty = own.detach_empty();
+                if (supply_.makes_blocks) {
+                    wanted = own.next_refill();
+                    empty = own.detach_empty();
+                }
             }
             exchanges = mine.count_exchange();
         }
     }  // unpinned: the source may be called
-    if (!block) block = empty ? refill(empty, wanted) : set_up() ? supply_.get_past_cache(size_class) : nullptr;
+    if (!block && supply_.makes_blocks)
+        block = empty ? refill(empty, wanted) : set_up() ? supply_.get_past_cache(size_class) : nullptr;
     if (exchanges != 0) upkeep_.after_exchange(exchanges, look);
     if constexpr (always_slow)
         if (block) {
@@ -116,11 +121,17 @@ void* pool::allocate(std::uint32_t size_class) noexcept {
     return block;
 }
 
-// New: fills the magazine in one batch and takes the first block. When the source has nothing, the idle blocks of all
-// threads go back to it and it is asked once more.
+// New: fills the magazine in one batch and takes the first block. Before memory grows further than it ever did, what
+// the depot has lent goes back to the source; when the source has nothing, all idle blocks do. Then it is asked once
+// more.
 void* pool::refill(magazine* m, std::uint32_t wanted) noexcept {
     const std::uint32_t size_class = m->size_class();
-    std::size_t got = supply_.get(size_class, m->blocks(), wanted);
+    const bool lent = shared_.lent() != 0;
+    std::size_t got = supply_.get(size_class, m->blocks(), wanted, lent ? growth::to_peak : growth::beyond_peak);
+    if (got == 0 && lent) {
+        roster_.call_in(called_in_at_once, [this](magazine* each) { supply_.put(each); });
+        got = supply_.get(size_class, m->blocks(), wanted);
+    }
     if (got == 0 && trim(0) > 0) got = supply_.get(size_class, m->blocks(), 1);
     if (got == 0) {
         shared_.put_empty(m);
@@ -144,7 +155,7 @@ void pool::deallocate(void* block, std::uint32_t size_class) noexcept {
         pin mine = enter();
         if (mine) {
             bin own = mine.of(size_class);
-            done = own.give_private(block) || own.give_chain(block);
+            done = own.give_private(block) || own.give_chain(block, supply_.depot_bytes_max());
             own.shorten_look();
             if (!done) full = own.detach_full();
             exchanges = mine.count_exchange();
@@ -159,15 +170,10 @@ void pool::deallocate(void* block, std::uint32_t size_class) noexcept {
 
 // Hands a full magazine down and loads it again, empty but for the one block.
 void pool::spill(magazine* full, void* block) noexcept {
-    const std::size_t blocks = full->count();
-    supply_.put(full->size_class(), full->blocks(), blocks);
+    supply_.put(full->size_class(), full->blocks(), full->count());
     full->set_count(0);
     full->push(block);
-    const auto count = [&](bin_counters& counted) {
-        counted.spills.add(1);
-        counted.spilled_blocks.add(blocks);
-    };
-    if (!roster_.install(full, count)) supply_.put(full);
+    if (!roster_.install(full, [](bin_counters& counted) { counted.spills.add(1); })) supply_.put(full);
 }
 
 // ---- large requests ------------------------------------------------------------------------------------------------

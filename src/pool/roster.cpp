@@ -68,7 +68,7 @@ local* roster::add(thread_slot& slot, std::uint64_t now) noexcept {
     return fresh;
 }
 
-magazine* roster::steal(bin& own, generation g) noexcept {
+magazine* roster::search(bin& own, generation g) noexcept {
     const std::uint32_t size_class = own.size_class();
     const std::uint32_t start = own.local_number() + (g == generation::young);
     return detail::steal(
@@ -80,7 +80,7 @@ magazine* roster::steal(bin& own, generation g) noexcept {
 void roster::drain(local& each) noexcept {
     for (std::uint32_t c = 0; c < shared_.sizes.count; ++c)
         for (const generation g : {generation::young, generation::old})
-            while (magazine* m = each.steal(c, g)) shared_.leaving.send(m);
+            while (magazine* m = each.take_tail(c, g)) shared_.leaving.send(m);
 }
 
 void roster::thread_exits(std::uint32_t slot) noexcept {
@@ -118,6 +118,7 @@ void roster::inherit() noexcept {
         if (each != mine) {
             if (!can_visit || each->occupied()) {
                 each->abandoned = true;
+                each->repay_all();
                 by_slot_.set(slot, nullptr, shared_.records);
                 thread_slots::close(slot, index_);
                 continue;

@@ -60,7 +60,9 @@ public:
 
     // A magazine of a generation from another local, the next in number first; of the old one, one's own first. Null
     // when none is found in a bounded number of probes. Lock-free.
-    magazine* steal(bin& own, generation g) noexcept;
+    magazine* steal(bin& own, generation g) noexcept {
+        return own.shared().hint_of(g).bits() == 0 ? nullptr : search(own, g);
+    }
 
     std::uint32_t count() const noexcept { return count_.load(std::memory_order_acquire); }  // partner: add()
 
@@ -94,6 +96,11 @@ public:
         });
     }
 
+    // Takes magazines out of chains that hold more than the share of their local, from the tails, the older generation
+    // first, until they have had `bytes` of blocks; calls give(m) for each.
+    template <class Give>
+    void call_in(std::uint64_t bytes, Give give) noexcept;
+
     // Sends down what is in a local's chains, taken as a thief takes it.
     void drain(local& each) noexcept;
 
@@ -113,6 +120,7 @@ private:
 
     template <class Look>
     static std::uint32_t visit_stopped(local** group, std::size_t count, patience how_long, Look look) noexcept;
+    magazine* search(bin& own, generation g) noexcept;
     local* mine(std::uint64_t now) noexcept;
     local* add(thread_slot& slot, std::uint64_t now) noexcept;
     static pin enter(local& mine) noexcept;
@@ -123,6 +131,21 @@ private:
     stable_table<local> by_slot_;
     std::atomic<std::uint32_t> count_{0};  // locals that exist; written under `growing`
 };
+
+template <class Give>
+void roster::call_in(std::uint64_t bytes, Give give) noexcept {
+    std::uint64_t had = 0;
+    for_each([&](local& each) {
+        for (const generation g : {generation::old, generation::young})
+            for (std::uint32_t c = 0; c < shared_.sizes.count && each.over_share(); ++c)
+                while (had < bytes && each.over_share()) {
+                    magazine* m = each.take_tail(c, g);
+                    if (!m) break;
+                    had += m->count() * shared_.sizes[c];
+                    give(m);
+                }
+    });
+}
 
 template <class Wanted, class Look>
 std::uint32_t roster::visit(Wanted wanted, patience how_long, Look look) noexcept {

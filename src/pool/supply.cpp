@@ -15,7 +15,12 @@ static_assert(std::is_trivially_destructible_v<spans> && std::is_trivially_destr
               std::is_trivially_destructible_v<objects>);
 
 supply::supply(const pool_plan& plan, const tidepool::upstream& from, depots& shared) noexcept
-    : sizes_(plan.sizes), shared_(shared), upstream(from), blocks(make_source(plan)), watched(plan.sizes) {}
+    : sizes_(plan.sizes),
+      shared_(shared),
+      upstream(from),
+      blocks(make_source(plan)),
+      makes_blocks(blocks.makes_blocks()),
+      watched(plan.sizes) {}
 
 source& supply::make_source(const pool_plan& plan) noexcept {
     switch (plan.source) {
@@ -31,10 +36,10 @@ source& supply::make_source(const pool_plan& plan) noexcept {
                               plan.foreign);
 }
 
-std::size_t supply::get(std::uint32_t size_class, void** out, std::size_t count) noexcept {
+std::size_t supply::get(std::uint32_t size_class, void** out, std::size_t count, growth most) noexcept {
     TIDEPOOL_ASSERT(pinned::count() == 0, "the source is asked for blocks of size class %u by a pinned thread",
                     size_class);
-    const std::size_t got = blocks.refill(size_class, out, count);
+    const std::size_t got = blocks.refill(size_class, out, count, most);
     if (got != 0) account_in(size_class, got);
     return got;
 }

@@ -5,6 +5,7 @@
 // blocks in magazines. (Blocks that the hardened build finds no memory to watch are missing from the right side.)
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -47,11 +48,14 @@ public:
     supply& operator=(const supply&) = delete;
 
     metered_upstream upstream;
-    source& blocks;  // where they come from
-    ledger watched;  // of a hardened build
+    source& blocks;           // where they come from
+    const bool makes_blocks;  // as source::makes_blocks()
+    ledger watched;           // of a hardened build
 
-    // Fills out[0 .. result); result < count when memory ran out. Needs the source to be set up.
-    std::size_t get(std::uint32_t size_class, void** out, std::size_t count) noexcept;
+    // Fills out[0 .. result); result < count when memory ran out, or would have to grow too far. Needs the source to be
+    // set up.
+    std::size_t get(std::uint32_t size_class, void** out, std::size_t count,
+                    growth most = growth::beyond_peak) noexcept;
     // One block past the cache, or null. Needs the source to be set up.
     void* get_past_cache(std::uint32_t size_class) noexcept;
 
@@ -64,6 +68,12 @@ public:
     // An object that was made outside the engine may be put into the pool from now on; it ended outside the engine.
     void created(void* object) noexcept;
     void destroyed(void* object) noexcept;
+
+    // What all locals may borrow: as the limits say, or a part of what the pool has from its source. Relaxed: a bound.
+    std::uint64_t depot_bytes_max() const noexcept {
+        const std::uint64_t least = shared_.limits.depot_bytes_max;
+        return least == 0 ? 0 : std::max(least, held_bytes_.load(std::memory_order_relaxed) / depot_part);
+    }
 
     // Everything is with the source that was ever given. Nobody else may be calling.
     void all_returned() noexcept;
@@ -83,6 +93,8 @@ private:
         std::atomic<std::uint64_t> given{0};     // blocks that came from the source
         std::atomic<std::uint64_t> returned{0};  // blocks that went back to it
     };
+
+    static constexpr unsigned depot_part = 16;
 
     void account_in(std::uint32_t size_class, std::size_t count) noexcept;
     void account_out(std::uint32_t size_class, std::size_t count) noexcept;

@@ -51,9 +51,7 @@ std::chrono::nanoseconds pool::due() const noexcept {
 }
 
 // Objects end by the program's own code, which cannot be run in the midst of anybody's allocation.
-bool pool::heartbeat_safe() const noexcept {
-    return supply_.blocks.makes_blocks() && supply_.upstream.heartbeat_safe();
-}
+bool pool::heartbeat_safe() const noexcept { return supply_.makes_blocks && supply_.upstream.heartbeat_safe(); }
 
 // The purge is left to the next tick: memory that is wanted at once need not leave the process.
 void pool::reclaim(const void* allocator, reclaim_depth how) noexcept {

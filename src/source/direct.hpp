@@ -20,7 +20,7 @@ class direct final : public source {
 public:
     direct(block_sizes sizes, metered_upstream& from) noexcept : sizes_(sizes), upstream_(from) {}
 
-    std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept override {
+    std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count, growth) noexcept override {
         const std::size_t bytes = sizes_[size_class];
         const std::size_t got = upstream_.allocate_batch(bytes, alignment_of(bytes), blocks, count);
         for (std::size_t i = 0; i < got; ++i) poison(blocks[i], bytes);

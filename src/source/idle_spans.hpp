@@ -32,6 +32,7 @@
 #include "base/thread_safety.hpp"
 #include "source/metered_upstream.hpp"
 #include "source/page_map.hpp"
+#include "source/source.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -45,9 +46,10 @@ public:
     idle_spans(metered_upstream& from, arena& records, std::size_t bytes_max) noexcept
         : upstream_(from), records_(records), bytes_max_(bytes_max) {}
 
-    // A span of this size: the newest idle one, else the upstream's. Null when there is no memory. `eager`: it will be
+    // A span of this size: the newest idle one, else the upstream's. Null when there is no memory, or it would grow too
+    // far. `eager`: it will be
     // used to its end soon, so its pages are asked for together instead of one fault after the other.
-    void* take(std::size_t bytes, bool eager) noexcept {
+    void* take(std::size_t bytes, bool eager, growth most) noexcept {
         {
             const lock_guard hold(lock_);
             size_list& s = list_of(bytes);
@@ -58,6 +60,7 @@ public:
                 return base;
             }
         }
+        if (most == growth::to_peak && upstream_.held() + bytes > upstream_.peak()) return nullptr;
         void* fresh = upstream_.allocate(bytes, page_map::page);
         if (fresh && eager) populate_pages(fresh, bytes);
         return fresh;

@@ -19,7 +19,7 @@ class objects final : public source {
 public:
     objects(std::size_t object_bytes, object_disposer disposer) noexcept : bytes_(object_bytes), disposer_(disposer) {}
 
-    std::size_t refill(std::uint32_t, void**, std::size_t) noexcept override { return 0; }
+    std::size_t refill(std::uint32_t, void**, std::size_t, growth) noexcept override { return 0; }
 
     bool makes_blocks() const noexcept override { return false; }
     // Objects end by the program's own code.

@@ -54,7 +54,7 @@ struct region {
     std::size_t free, idle = 0, expired = 0;  // pages
     std::size_t room;                         // pages
     std::size_t slots_room;                   // pages, as the searches since the last give() found
-    // Pages; where a search begins, so that it need not pass what is too small.
+    // Pages, of the runs that begin in each word.
     std::array<std::int16_t, words_max> longest{};
     region* bucket_next = nullptr;  // for who has many
     list_links<region> open_links, expiring_links;
@@ -147,13 +147,13 @@ struct region {
     // A neighbourhood of expired pages, with what is empty between them. It is used until it is given. Needs: there are
     // expired ones.
     run take_expired(std::size_t most) noexcept {
-        const std::size_t first = next(0, pages, [](const word& w) { return w.expired; });
-        const std::size_t stop =
-            next(first, std::min(pages, first + most), [](const word& w) { return w.used | w.idle; });
+        const auto is_expired = [](const word& w) { return w.expired; };
+        const auto is_not = [](const word& w) { return ~w.expired; };
+        const auto stops = [](const word& w) { return w.used | w.idle; };
+        const std::size_t first = next(0, pages, is_expired);
+        const std::size_t stop = next(first, std::min(pages, first + most), stops);
         std::size_t end = first;
-        for (std::size_t at = first; at < stop; at = next(
-                                                    end, stop, [](const word& w) { return w.expired; }))
-            end = next(at, stop, [](const word& w) { return ~w.expired; });
+        for (std::size_t at = first; at < stop; at = next(end, stop, is_expired)) end = next(at, stop, is_not);
         use({first, end - first}, nullptr);
         return {first, end - first};
     }

@@ -12,15 +12,18 @@ namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
 
+// How much a refill may take from the upstream: as much as the pool has had before, or more.
+enum class growth { to_peak, beyond_peak };
+
 // All members are thread-safe except set_up() and release_all(), which need exclusive access. No caller holds a lock,
 // but for set_up().
 class source {
 public:
     // Called once, before anything else; asks the upstream for nothing. False when there is no memory: then again.
     virtual bool set_up() noexcept { return true; }
-    // Fills blocks[0 .. result) with blocks of the class; result < count when memory ran out, 0 where blocks are not
-    // made here (objects).
-    virtual std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept = 0;
+    // Fills blocks[0 .. result) with blocks of the class; result < count when memory ran out, or would have to grow
+    // further than it ever did and may not; 0 where blocks are not made here (objects).
+    virtual std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count, growth most) noexcept = 0;
     // Takes blocks of the class back; in any order, unused by anyone. Asks for no memory. `stale`: they have decayed,
     // or memory is wanted elsewhere, so what they fill up is not kept for the next who asks.
     virtual void drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept = 0;

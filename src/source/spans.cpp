@@ -42,7 +42,7 @@ bool spans::set_up() noexcept {
     return true;
 }
 
-std::size_t spans::refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept {
+std::size_t spans::refill(std::uint32_t size_class, void** blocks, std::size_t count, growth most) noexcept {
     span_class& s = classes_[size_class];
     std::size_t got = 0;
     span* fresh = nullptr;
@@ -55,7 +55,7 @@ std::size_t spans::refill(std::uint32_t size_class, void** blocks, std::size_t c
             s.spans.fetch_add(1, std::memory_order_relaxed);
         }
         got += take(s, blocks + got, count - got);
-    } while (got < count && (fresh = new_span(s, size_class)));
+    } while (got < count && (fresh = new_span(s, size_class, most)));
     // A magazine is emptied from its end: reversed, so that a growing program goes upwards through memory.
     std::reverse(blocks, blocks + got);
     return got;
@@ -81,11 +81,12 @@ std::size_t spans::take(span_class& s, void** blocks, std::size_t count) noexcep
     return got;
 }
 
-// Without the lock but for moments. Null when the upstream, the records or the page map have no memory.
-span* spans::new_span(span_class& s, std::uint32_t size_class) noexcept {
+// Without the lock but for moments. Null when the upstream, the records or the page map have no memory, or it would
+// have to grow too far.
+span* spans::new_span(span_class& s, std::uint32_t size_class, growth most) noexcept {
     // Relaxed: a guess at how much more will be wanted.
     const bool eager = s.block_bytes <= eager_bytes_max && s.spans.load(std::memory_order_relaxed) >= eager_from;
-    auto* base = static_cast<std::byte*>(idle_.take(s.shape.span_bytes, eager));
+    auto* base = static_cast<std::byte*>(idle_.take(s.shape.span_bytes, eager, most));
     if (!base) return nullptr;
     span* fresh = unused_record(s);
     if (fresh && page_map::set(base, s.shape.span_bytes, fresh, size_class)) {

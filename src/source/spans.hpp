@@ -77,7 +77,7 @@ public:
         : sizes_(sizes), foreign_(foreign), upstream_(from), records_(records), idle_(from, records, idle_bytes_max) {}
 
     bool set_up() noexcept override;
-    std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count) noexcept override;
+    std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count, growth most) noexcept override;
     void drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept override;
     std::size_t idle_bytes() const noexcept override { return idle_.bytes(); }
     void age() noexcept override { idle_.age(); }
@@ -105,7 +105,7 @@ private:
 
     void check_span(const span_class& s, span& each, std::uint32_t size_class) noexcept TIDEPOOL_REQUIRES(s.lock);
     std::size_t take(span_class& s, void** blocks, std::size_t count) noexcept TIDEPOOL_REQUIRES(s.lock);
-    span* new_span(span_class& s, std::uint32_t size_class) noexcept;
+    span* new_span(span_class& s, std::uint32_t size_class, growth most) noexcept;
     static span* take_all(span_class& s) noexcept;
     span* unused_record(span_class& s) noexcept;
     void retire_record(span_class& s, span* record) noexcept;

@@ -128,6 +128,7 @@ TEST_CASE("at the limit, pools that draw from it are reclaimed and other pools a
         tidepool::limited_upstream limit(below, 1 << 20), elsewhere(elsewhere_below, 1 << 20);
         tidepool::pool_options options = hand_ticked(source);
         options.local_bytes_max = 1 << 20;
+        options.depot_bytes_max = 0;
         tidepool::pool_resource rich(options, limit), poor(options, limit), other(options, elsewhere);
         const auto fill = [](tidepool::pool_resource& pool) {
             std::vector<void*> held;

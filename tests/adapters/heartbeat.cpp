@@ -123,6 +123,7 @@ TEST_CASE("a heartbeat during a pool's own upstream call is deferred, not lost")
         tidepool::pool_options options = every(1ms);
         options.source = source;
         options.local_bytes_max = 10'000;  // so that the upstream is called often
+        options.depot_bytes_max = 0;
         tidepool::pool_resource pool(options, below), untouched(options, below);
         stock(untouched, 1000, 64);
         until([&] { return untouched.stats().upstream_bytes == 0 && pool.stats().ticks > 2; },

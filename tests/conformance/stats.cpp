@@ -133,6 +133,7 @@ TEST_CASE("stock beyond local_bytes_max is spilled and counted") {
     const support::calm quiet;
     tidepool::pool_options options = hand_ticked();
     options.local_bytes_max = 100'000;
+    options.depot_bytes_max = 0;
     pool_resource pool(options);
     std::vector<void*> blocks(10'000);
     for (void*& block : blocks) block = pool.allocate(64);
@@ -142,6 +143,30 @@ TEST_CASE("stock beyond local_bytes_max is spilled and counted") {
     CHECK(s.spills > 0);
     CHECK(s.blocks_cached + s.spilled_blocks == s.refilled_blocks);
     CHECK(s.bytes_cached <= options.local_bytes_max + 2 * options.magazine_bytes_max);
+}
+
+TEST_CASE("what the depot has lent goes back before memory grows beyond its peak") {
+    const support::calm quiet;
+    tidepool::pool_options options = hand_ticked();
+    options.local_bytes_max = 0;
+    options.depot_bytes_max = std::size_t{64} << 20;
+    options.magazine_bytes_max = 4096;
+    pool_resource pool(options);
+    const auto round_of = [&](std::size_t bytes) {
+        std::vector<void*> blocks((std::size_t{8} << 20) / bytes);
+        for (void*& block : blocks) block = pool.allocate(bytes);
+        for (void* block : blocks) pool.deallocate(block, bytes);
+    };
+    round_of(64);
+    const stats first = pool.stats();
+    CHECK(first.spills == 0);
+    CHECK(first.bytes_lent > std::size_t{7} << 20);
+    for (const std::size_t bytes : {80, 96, 112}) round_of(bytes);
+    check_consistent(pool.stats());
+    CHECK(pool.stats().upstream_bytes_peak < first.upstream_bytes_peak + (std::size_t{1} << 20));
+    for (int ticks = 0; ticks < 2; ++ticks) pool.tick();
+    CHECK(pool.stats().bytes_lent == 0);
+    CHECK(pool.stats().blocks_cached == 0);
 }
 
 // In an object pool with magazines of one object, each kind of hit can be provoked at will.

@@ -56,6 +56,7 @@ tidepool::pool_options asks_often(tidepool::block_source source) {
     options.decay_interval = 1ms;
     options.max_blocks_per_chunk = 4;
     options.local_bytes_max = 4096;
+    options.depot_bytes_max = 0;
     return options;
 }
 

@@ -118,6 +118,7 @@ void stays_within_bounds(tidepool::block_source source, std::size_t senders, std
         options.decay_interval = 0ms;  // no tick helps
         options.magazine_bytes_max = 16 * 1024;
         options.local_bytes_max = 64 * 1024;
+        options.depot_bytes_max = 0;
         tidepool::pool_resource pool(options, books);
         CHECK(hand_off(pool, senders, receivers, support::scaled(300'000)) == 0);
 
@@ -189,6 +190,7 @@ TEST_CASE("a thread that only frees does not accumulate blocks") {
         options.decay_interval = 0ms;
         options.magazine_bytes_max = 16 * 1024;
         options.local_bytes_max = 128 * 1024;
+        options.depot_bytes_max = 0;
         tidepool::block_pool pool(bytes, 16, options, books);
         std::vector<void*> taken;
         for (std::size_t i = 0; i < blocks; ++i) taken.push_back(pool.allocate());

@@ -97,6 +97,7 @@ public:
             tidepool::pool_options options{.decay_interval = interval};
             options.source = random() % 2 ? tidepool::block_source::spans : tidepool::block_source::direct;
             options.local_bytes_max = random() % 2 ? 0 : 100'000;
+            options.depot_bytes_max = random() % 2 ? 0 : 200'000;
             fresh->blocks = std::make_unique<tidepool::pool_resource>(options, random() % 2 ? own_ : limited_);
         }
         // Keeps the old pool alive until the lock is released.

@@ -242,7 +242,7 @@ TEST_CASE("blocks pass through the loaded magazine, the spare and the chain") {
     CHECK_FALSE(own.take_chain());
     std::vector<char> blocks(5 * capacity);
     for (char& each : blocks)
-        if (!own.give_private(&each)) CHECK(own.give_chain(&each));
+        if (!own.give_private(&each)) CHECK(own.give_chain(&each, 0));
     p.check(true);
     CHECK(own.private_blocks() + k.blocks_chained() == blocks.size());
     CHECK(k.blocks_chained() == 3 * capacity);
@@ -257,6 +257,71 @@ TEST_CASE("blocks pass through the loaded magazine, the spare and the chain") {
     p.check(true);
 }
 
+TEST_CASE("the depot lends room beyond a local's share until all is lent, and is repaid") {
+    kit k(0);
+    constexpr std::uint64_t step = detail::local::borrow_step;
+    detail::pin p = k.pin();
+    detail::bin own = p.of(size_class);
+    std::vector<char> blocks(4 * step / block_bytes);
+    std::size_t kept = 0;
+    for (; kept < blocks.size(); ++kept)
+        if (!own.give_private(&blocks[kept]) && !own.give_chain(&blocks[kept], 2 * step)) break;
+    CHECK(k.local->bytes_chained() == 2 * step);
+    CHECK(k.shared.lent() == 2 * step);
+    CHECK_FALSE(own.give_chain(&blocks[kept], 0));
+    while (own.take_private() || own.take_chain()) --kept;
+    CHECK(kept == 0);
+    CHECK(k.shared.lent() == step);  // what a swing needs
+    p.catch_up(1);
+    CHECK(k.shared.lent() == 0);
+}
+
+TEST_CASE("thieves take what the owner has not needed since the tick") {
+    kit k;
+    for (int i = 0; i < 5; ++i) k.chain(k.with(capacity));
+    {
+        detail::pin p = k.pin();
+        detail::bin own = p.of(size_class);
+        for (std::size_t i = 0; i < 3 * capacity; ++i)
+            if (!own.take_private()) REQUIRE(own.take_chain());
+        std::vector<char> blocks(5 * capacity);
+        for (char& each : blocks)
+            if (!own.give_private(&each)) REQUIRE(own.give_chain(&each, 0));
+    }
+    CHECK(k.blocks_chained() == 5 * capacity);
+    for (int i = 0; i < 2; ++i) CHECK(k.local->steal(size_class, generation::young));
+    CHECK_FALSE(k.local->steal(size_class, generation::young));
+    CHECK(k.blocks_chained() == 3 * capacity);
+    k.rotate();
+    CHECK(k.local->steal(size_class, generation::old));
+}
+
+TEST_CASE("the empty magazines of the own chain are the next to be filled, and age") {
+    kit k;
+    detail::pin p = k.pin();
+    detail::bin own = p.of(size_class);
+    constexpr std::size_t magazines = 6;
+    std::vector<char> blocks(magazines * capacity);
+    const auto fill = [&] {
+        for (char& each : blocks)
+            if (!own.give_private(&each)) REQUIRE(own.give_chain(&each, 0));
+    };
+    const auto drain = [&] {
+        while (own.take_private() || own.take_chain()) {
+        }
+    };
+    fill();
+    drain();
+    CHECK_FALSE(k.shared[size_class].stock.take_all());
+    fill();
+    drain();
+    p.check(true);
+    own.rotate();
+    std::size_t idle = 0;
+    for (magazine* m = k.shared[size_class].stock.take_all(); m; m = m->next) ++idle;
+    CHECK(idle == magazines);
+}
+
 TEST_CASE("a full local detaches a full magazine, and an empty one for a refill") {
     kit k(0);
     detail::pin p = k.pin();
@@ -266,7 +331,7 @@ TEST_CASE("a full local detaches a full magazine, and an empty one for a refill"
     own.load(k.with(capacity));
     char block = 0;
     CHECK_FALSE(own.give_private(&block));
-    CHECK_FALSE(own.give_chain(&block));  // the limit of the chains is zero
+    CHECK_FALSE(own.give_chain(&block, 0));  // the limit of the chains is zero
     magazine* full = own.detach_full();
     REQUIRE(full);
     CHECK(full->full());
@@ -288,7 +353,7 @@ TEST_CASE("a local over its private limit sheds magazines of other classes first
     char block = 0;
     detail::bin own = p.of(size_class);
     CHECK_FALSE(own.give_private(&block));
-    CHECK(own.give_chain(&block));
+    CHECK(own.give_chain(&block, 0));
     CHECK(own.private_blocks() == 1);
     CHECK(k.shared.leaving.blocks() > 0);
     p.check(true);

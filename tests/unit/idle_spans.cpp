@@ -48,7 +48,7 @@ struct kit {
 
     std::vector<void*> take(std::size_t count, std::size_t bytes = small) {
         std::vector<void*> out;
-        for (std::size_t i = 0; i < count; ++i) out.push_back(idle.take(bytes, false));
+        for (std::size_t i = 0; i < count; ++i) out.push_back(idle.take(bytes, false, detail::growth::beyond_peak));
         return out;
     }
     void keep(const std::vector<void*>& all, std::size_t bytes = small) {
@@ -81,6 +81,22 @@ TEST_CASE("a request takes the newest idle span of its size") {
     k.keep(held);
     k.keep(wide, large);
     CHECK(k.idle.shrink(0) == 3 * small + large);
+    CHECK(k.books.balanced());
+}
+
+TEST_CASE("memory grows beyond its peak only where that is allowed") {
+    using detail::growth;
+    kit k;
+    const auto held = k.take(2);
+    CHECK_FALSE(k.idle.take(small, false, growth::to_peak));
+    k.keep(held);
+    CHECK(k.idle.take(small, false, growth::to_peak) == held[1]);
+    CHECK(k.idle.shrink(0) == small);
+    void* again = k.idle.take(small, false, growth::to_peak);
+    CHECK(again);
+    CHECK_FALSE(k.idle.take(small, false, growth::to_peak));
+    k.keep({held[1], again});
+    k.idle.shrink(0);
     CHECK(k.books.balanced());
 }
 

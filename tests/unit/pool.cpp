@@ -338,6 +338,7 @@ TEST_CASE("an upstream may use the pool it serves") {
         {
             tidepool::pool_options options = ticks_by_hand(source);
             options.local_bytes_max = 10'000;
+            options.depot_bytes_max = 0;
             const detail::pool_ptr pool = detail::make_pool(options, below);
             below.serve(pool.get());
             const std::uint32_t index = detail::pool_index(*pool);

@@ -39,7 +39,7 @@ struct kit {
 
     std::vector<void*> get(std::uint32_t size_class, std::size_t count) {
         std::vector<void*> blocks(count);
-        blocks.resize(from.refill(size_class, blocks.data(), count));
+        blocks.resize(from.refill(size_class, blocks.data(), count, detail::growth::beyond_peak));
         return blocks;
     }
     void put(std::uint32_t size_class, std::vector<void*> blocks) {
