@@ -2,6 +2,7 @@
 // are silent.
 #include <malloc.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
@@ -47,6 +48,26 @@ void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
     return other;
 }
 
+// One of the backing's that becomes small moves to the pool. What is idle goes before a request fails.
+void* reallocate_large(void* p, std::size_t bytes) noexcept {
+    if (bytes > bytes_max) return fail(ENOMEM);
+    const int before = errno;
+    if (bytes > 0 && bytes <= pooled_bytes_max)
+        if (const std::size_t has = backing::usable_size(p)) {  // 0 in a slow section
+            void* other = allocate(bytes);
+            if (!other && bytes > has) return nullptr;
+            errno = before;
+            if (!other) return p;
+            std::memcpy(other, p, std::min(bytes, has));
+            backing::free(p);
+            return other;
+        }
+    void* moved = backing::realloc(p, bytes);
+    if (moved || bytes == 0 || !trim(0)) return moved;
+    if ((moved = backing::realloc(p, bytes))) errno = before;
+    return moved;
+}
+
 }  // namespace
 
 }  // namespace preload
@@ -73,7 +94,7 @@ EXPORTED void* realloc(void* p, std::size_t bytes) noexcept {
     if (!p) return allocate(bytes);
     const std::size_t after = tidepool::detail::page_map::class_after(p);
     if (after) return reallocate(p, after - 1, bytes);
-    return bytes > bytes_max ? fail(ENOMEM) : backing::realloc(p, bytes);
+    return reallocate_large(p, bytes);
 }
 
 EXPORTED void* reallocarray(void* p, std::size_t count, std::size_t bytes) noexcept {

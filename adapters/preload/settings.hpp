@@ -22,7 +22,7 @@ namespace preload {
     X(depot_bytes, detail::limits::depot_bytes_default, 0, LONG_MAX,                                                \
       "idle bytes beyond those for any thread, or a sixteenth of what the process has in small blocks; 0: none")    \
     X(idle_bytes, detail::limits::idle_bytes_default, 0, LONG_MAX,                                                  \
-      "memory without a block in use that is kept for two ticks at most")                                           \
+      "memory without a block in use that is kept for two ticks at most; as much again of large blocks")            \
     X(ignore_size, 0, 0, 1, "1: sized delete looks the block up instead of taking the program's word for its size") \
     X(background, 0, 0, 1, "1: a thread of its own ticks, so that an idle process gives memory back, too")
 

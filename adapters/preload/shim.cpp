@@ -95,6 +95,7 @@ pool* build() noexcept {
                          .index_wanted = shim_index,
                          .idle_bytes_max = static_cast<std::size_t>(current.idle_bytes),
                          .foreign = backing::free_inside};
+    backing::start(plan.decay_interval, plan.idle_bytes_max);
     pool* fresh = ::new (place) pool(plan, backing::spans());
     ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     the_pool.store(fresh, std::memory_order_release);  // the pool, for built()

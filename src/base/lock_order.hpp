@@ -34,6 +34,7 @@ namespace detail {
     X(pool_records, "pool: the arena of its records")                        \
     X(thread_slots, "process: which thread has which slot")                  \
     X(slot_records, "process: the arena of the slots")                       \
+    X(emptying, "adapters, shim: freed pages that are being emptied")        \
     X(span_regions, "adapters, shim: regions that spans are cut from")       \
     X(region_records, "adapters, shim: the arena of the regions' records")   \
     X(shim_book, "shim: blocks of another malloc")

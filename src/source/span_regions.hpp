@@ -1,7 +1,8 @@
 // An upstream whose spans are cut from regions, blocks of up to 32 MiB from the operating system or another allocator.
+// Large blocks of the malloc shim lie between them.
 //
 // The operating system allows a process some 65 000 mappings, and a span that is unmapped in the midst of others leaves
-// one more; mmap, threads and large blocks fail when there are too many. So a freed span is only emptied, and its
+// one more; mmap, threads and large blocks fail when there are too many. So what is freed is only emptied, and its
 // address space stays reserved until the region is all free.
 //
 // Other allocators would keep something of each span for themselves. mimalloc 2 links a freed block through its first
@@ -9,31 +10,28 @@
 // above 16 MiB, such as a region, it keeps nothing. And most threads that use a pool need no heap or cache of the
 // allocator's own.
 //
+// Freed pages are idle, until two calls of age() have come, or expired. Idle and expired ones serve the next request
+// without a page fault. Expired ones return to the operating system a neighbourhood at a time: one call empties all
+// that lie side by side, or with empty pages between them. A span that is deallocated is old already, and expires at
+// once; when some MiB have, they leave, and all at purge().
+//
 // Who uses it: pages_upstream(), the adapters to such allocators, and the malloc shim over either. All members are
-// thread-safe. The lock is not held across a call to the allocator, whose heartbeat may call back.
+// thread-safe. Neither lock is held across a call to the allocator, whose heartbeat may call back.
 //
-// Complexity: linear in the regions that have room; a few words of each are read. A span serves four blocks or more,
-// usually dozens, and idle ones wait in idle_spans.hpp, so the lock is not taken for every block.
+// A span serves four blocks or more, usually dozens, and idle ones wait in idle_spans.hpp, so the lock is not taken for
+// every block.
 //
-// Invariants, under the lock:
-//  1. Each region is in the bucket of its base; `open_` links exactly those with a free slot.
-//  2. At most one region is all free: the reserve, for a program that swings around the end of a region.
-//  3. `mapped_` is the sum of the regions' bytes.
+// Invariant: pages that are being emptied count as used meanwhile, and the thread that empties them holds `emptying_`.
+// So nobody takes them, and a forked child finds none.
 #pragma once
 
 #include <pthread.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstddef>
-#include <cstdint>
-#include <utility>
 
-#include "base/arena.hpp"
-#include "base/fatal.hpp"
 #include "base/immortal.hpp"
-#include "base/linked_list.hpp"
 #include "base/lock_guard.hpp"
 #include "base/lock_order.hpp"
 #include "base/pages.hpp"
@@ -41,6 +39,7 @@
 #include "base/test_peer.hpp"
 #include "base/thread_safety.hpp"
 #include "source/region.hpp"
+#include "source/region_set.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -81,19 +80,19 @@ public:
     }
 
     // As an upstream. Blocks that are not spans come from the allocator itself, and so does a span when there is no
-    // memory for a region. The reserve goes before a request fails.
+    // memory for a region. All that is idle goes before a request fails.
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
         do {
             if (is_span(bytes, alignment))
-                if (void* p = allocate_span(bytes)) return p;
+                if (void* p = find_room(bytes, true, nullptr)) return p;
             if (void* p = Backing::allocate(bytes, alignment)) return p;
-        } while (return_reserve());
+        } while (release_idle());
         return nullptr;
     }
     void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
         if (!is_span(bytes, alignment)) return Backing::deallocate(p, bytes, alignment);
-        if constexpr (maps_pages<Backing>) empty_pages(p, bytes);  // first: freed slots may be another thread's next
-        if (!deallocate_span(static_cast<std::byte*>(p), bytes)) Backing::deallocate(p, bytes, alignment);
+        if (!give(p, bytes, region::as::expired)) return Backing::deallocate(p, bytes, alignment);
+        return_gathered();
     }
     static std::size_t allocate_batch(std::size_t bytes, std::size_t alignment, void** out,
                                       std::size_t count) noexcept requires allocates_batches<Backing> {
@@ -102,44 +101,94 @@ public:
     static std::size_t good_size(std::size_t bytes) noexcept requires knows_good_sizes<Backing> {
         return Backing::good_size(bytes);
     }
-    // The reserve first.
+    // What has expired first.
     void purge() noexcept {
+        return_expired(static_cast<std::size_t>(-1));
         return_reserve();
         Backing::purge();
     }
-    static void discard(void* p, std::size_t bytes) noexcept requires(!maps_pages<Backing>) { empty_pages(p, bytes); }
     static bool heartbeat_safe() noexcept { return true; }
     static const char* name() noexcept { return Backing::name(); }
+
+    // A large block: whole pages of a region, up to span_bytes_max bytes, aligned to slot_bytes at most. Null if there
+    // is no memory for a region. `with`: is told which of its pages may hold anything but zeroes.
+    void* take(std::size_t bytes, std::size_t alignment, region::stained* with = nullptr) noexcept {
+        do {
+            if (void* p = find_room(bytes, alignment > std::size_t{1} << region::page_bits_min, with)) return p;
+        } while (release_idle());
+        return nullptr;
+    }
+    // Frees such a block, or a span. False if it is in no region.
+    bool give(void* p, std::size_t bytes, region::as what) noexcept {
+        const lock_guard hold(lock_);
+        return regions_.give(p, bytes, what);
+    }
+    // Gives a large block another size where it is. False if what lies behind it is in use.
+    bool resize(void* p, std::size_t had, std::size_t bytes) noexcept {
+        const lock_guard hold(lock_);
+        return regions_.resize(p, had, bytes);
+    }
+    bool holds(const void* p) noexcept {
+        const lock_guard hold(lock_);
+        return regions_.holds(p);
+    }
+
+    // A tick: what was idle at the last one expires. `all`: whatever is idle.
+    void age(bool all = false) noexcept {
+        const lock_guard hold(lock_);
+        regions_.age(all);
+    }
+    // At least so many idle bytes expire, or all: those where a request would come last.
+    void expire(std::size_t bytes) noexcept {
+        const lock_guard hold(lock_);
+        regions_.expire(bytes);
+    }
+    // Returns expired pages to the operating system until `bytes` have gone.
+    void return_expired(std::size_t bytes) noexcept {
+        for (std::size_t gone = 0; gone < bytes;) {
+            const std::size_t now = return_neighbourhood();
+            if (now == 0) return;
+            gone += now;
+        }
+    }
+    // The same as soon as some MiB have expired, so that one call empties many.
+    void return_gathered() noexcept {
+        if (expired() > gathered_bytes_max) return_expired(gathered_bytes_max / 2);
+    }
+    // Returns all that is not in use. Whether there was any.
+    bool release_idle() noexcept {
+        age(true);
+        const bool any = expired() > 0;
+        return_expired(static_cast<std::size_t>(-1));
+        return return_reserve() || any;
+    }
+
+    // Bytes. Without the lock, as the set allows.
+    std::size_t idle() const noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS { return regions_.idle(); }
+    std::size_t expired() const noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS { return regions_.expired(); }
 
     // Ends the program where an invariant does not hold. Linear in the regions.
     void check() noexcept {
         const lock_guard hold(lock_);
-        if (!open_.whole()) fatal("the list of regions with room is broken");
-        std::size_t with_room = 0, all_free = 0, mapped = 0;
-        for (const region* r = open_.first(); r; r = open_.after(*r)) ++with_room;
-        for (std::size_t i = 0; i < buckets; ++i)
-            for (const region* r = buckets_[i]; r; r = r->bucket_next) {
-                r->check();
-                if (r->all_free() && r != reserve_) fatal("a region is all free and is not the reserve");
-                if (&bucket_of(reinterpret_cast<std::uintptr_t>(r->base)) != &buckets_[i])
-                    fatal("the region at %p is in the wrong bucket", static_cast<void*>(r->base));
-                all_free += r->all_free();
-                with_room -= r->free > 0;
-                mapped += r->bytes;
-            }
-        if (mapped != mapped_) fatal("regions have %zu bytes and %zu are counted", mapped, mapped_);
-        if (with_room != 0) fatal("the list of regions with room does not have exactly those");
-        if (all_free != (reserve_ != nullptr)) fatal("the reserve is not all free");
+        regions_.check();
     }
 
     // Around a fork, by the forking thread.
-    void before_fork() noexcept { lock_.lock_for_fork(); }
-    void after_fork() noexcept { lock_.unlock_after_fork(); }
+    void before_fork() noexcept {
+        emptying_.lock_for_fork();
+        lock_.lock_for_fork();
+    }
+    void after_fork() noexcept {
+        lock_.unlock_after_fork();
+        emptying_.unlock_after_fork();
+    }
 
 private:
     friend struct test_peer<span_regions>;
 
-    static constexpr std::size_t buckets = 2048;
+    // Expired bytes that are gathered before some are returned, and how many one call empties.
+    static constexpr std::size_t gathered_bytes_max = std::size_t{2} << 20;
+    static constexpr std::size_t neighbourhood_bytes_max = std::size_t{1} << 20;
     // What the kernel may back by a huge page.
     static constexpr std::size_t region_alignment_max = maps_pages<Backing> ? std::size_t{2} << 20 : slot_bytes;
 
@@ -147,119 +196,73 @@ private:
         return std::min(region_bytes, region_alignment_max);
     }
 
-    // Null if there is no memory for a region.
-    void* allocate_span(std::size_t bytes) noexcept {
+    // In a region that is there, or in another. Null if there is no memory for one.
+    void* find_room(std::size_t bytes, bool span, region::stained* with) noexcept {
         std::size_t wanted;
         {
             const lock_guard hold(lock_);
-            if (void* p = take(bytes)) return p;
-            wanted = std::clamp(std::bit_floor(mapped_), region_bytes_min, region_bytes_max);
+            if (void* p = regions_.take(bytes, span, with)) return p;
+            wanted = std::clamp(std::bit_floor(regions_.mapped()), region_bytes_min, region_bytes_max);
         }
         const std::size_t least = std::max(region_bytes_min, std::bit_ceil(bytes));
         for (wanted = std::max(wanted, least); wanted >= least; wanted /= 2) {
             void* base = Backing::allocate(wanted, alignment_of(wanted));
             if (!base) continue;
+            void* p;
             {
                 const lock_guard hold(lock_);
-                if (add(static_cast<std::byte*>(base), wanted)) return take(bytes);
+                p = regions_.take(bytes, span, with);  // another thread may have made room meanwhile
+                if (!p && regions_.add(base, wanted)) return regions_.take(bytes, span, with);
             }
             Backing::deallocate(base, wanted, alignment_of(wanted));
-            break;
+            return p;
         }
         return nullptr;
     }
 
-    // False if it is in no region.
-    bool deallocate_span(std::byte* p, std::size_t bytes) noexcept {
-        region* gone = nullptr;
+    // Empties expired pages that lie together, and returns a region that is empty then. Returns the bytes, 0 if nothing
+    // has expired.
+    std::size_t return_neighbourhood() noexcept {
+        region* gone;
+        std::size_t bytes;
         {
+            const lock_guard one_at_a_time(emptying_);
+            const region_set::claim pages = take_expired();
+            if (!pages.in) return 0;
+            bytes = pages.bytes();
+            empty_pages(pages.base(), bytes);
             const lock_guard hold(lock_);
-            region* in = find(p);
-            if (!in) return false;
-            if (in->free == 0) open_.push_front(*in);
-            in->give(p, bytes);
-            if (in->all_free()) gone = std::exchange(reserve_, in);
-            if (gone) remove(*gone);
+            gone = regions_.give_emptied(pages);
         }
         if (gone) return_region(*gone);
-        return true;
+        return bytes;
+    }
+    region_set::claim take_expired() noexcept {
+        const lock_guard hold(lock_);
+        return regions_.take_expired(neighbourhood_bytes_max);
     }
 
-    // False if there is none.
+    // Whether there was one.
     bool return_reserve() noexcept {
-        region* gone;
-        {
-            const lock_guard hold(lock_);
-            gone = std::exchange(reserve_, nullptr);
-            if (gone) remove(*gone);
-        }
+        region* gone = take_reserve();
         if (gone) return_region(*gone);
         return gone;
     }
-
-    // Of 32 MiB of addresses each; a region begins in one of them and may end in the next.
-    region*& bucket_of(std::uintptr_t address) noexcept TIDEPOOL_REQUIRES(lock_) {
-        return buckets_[address / region_bytes_max % buckets];
-    }
-
-    region* find(const std::byte* p) noexcept TIDEPOOL_REQUIRES(lock_) {
-        const auto address = reinterpret_cast<std::uintptr_t>(p);
-        for (const std::uintptr_t begins : {address, address - region_bytes_max})
-            for (region* r = bucket_of(begins); r; r = r->bucket_next)
-                if (r->holds(p)) return r;
-        return nullptr;
-    }
-
-    // From the region that opened last, so that the others have time to become all free.
-    void* take(std::size_t bytes) noexcept TIDEPOOL_REQUIRES(lock_) {
-        for (region* r = open_.first(); r; r = open_.after(*r))
-            if (void* p = r->take(bytes)) {
-                if (r == reserve_) reserve_ = nullptr;
-                if (r->free == 0) open_.remove(*r);
-                return p;
-            }
-        return nullptr;
-    }
-
-    // False if there is no memory for its record.
-    bool add(std::byte* base, std::size_t bytes) noexcept TIDEPOOL_REQUIRES(lock_) {
-        region* r = unused_;
-        if (r)
-            unused_ = r->bucket_next;
-        else if (!(r = records_.make<region>(0)))
-            return false;
-        region*& bucket = bucket_of(reinterpret_cast<std::uintptr_t>(base));
-        *r = region::of(base, bytes);
-        r->bucket_next = bucket;
-        bucket = r;
-        open_.push_front(*r);
-        mapped_ += bytes;
-        return true;
-    }
-
-    void remove(region& gone) noexcept TIDEPOOL_REQUIRES(lock_) {
-        open_.remove(gone);
-        mapped_ -= gone.bytes;
-        region** link = &bucket_of(reinterpret_cast<std::uintptr_t>(gone.base));
-        while (*link != &gone) link = &(*link)->bucket_next;
-        *link = gone.bucket_next;
+    region* take_reserve() noexcept {
+        const lock_guard hold(lock_);
+        return regions_.take_reserve();
     }
 
     // Nobody else has the record meanwhile.
     void return_region(region& gone) noexcept TIDEPOOL_EXCLUDES(lock_) {
         Backing::deallocate(gone.base, gone.bytes, alignment_of(gone.bytes));
         const lock_guard hold(lock_);
-        gone.bucket_next = unused_;
-        unused_ = &gone;
+        regions_.retire(gone);
     }
 
+    spin_lock emptying_{lock_rank::emptying};  // held by the one thread that empties pages
     spin_lock lock_{lock_rank::span_regions};
-    std::array<region*, buckets> buckets_ TIDEPOOL_GUARDED_BY(lock_){};
-    linked_list<region, &region::open_links> open_ TIDEPOOL_GUARDED_BY(lock_);  // with room, the last opened first
-    region* reserve_ TIDEPOOL_GUARDED_BY(lock_) = nullptr;
-    region* unused_ TIDEPOOL_GUARDED_BY(lock_) = nullptr;
-    std::size_t mapped_ TIDEPOOL_GUARDED_BY(lock_) = 0;
-    arena records_{lock_rank::region_records};
+    region_set regions_ TIDEPOOL_GUARDED_BY(lock_);
 };
 
 // Keeps a process's `Regions`, a variable of type immortal<span_regions<…>>, whole in forked children. To be called
@@ -267,7 +270,11 @@ private:
 template <auto& Regions>
 int survive_forks() noexcept {
     constexpr auto after = [] { Regions.it.after_fork(); };
-    return ::pthread_atfork([] { Regions.it.before_fork(); }, after, after);
+    constexpr auto before = [] {
+        lock_order::begin_fork_series();
+        Regions.it.before_fork();
+    };
+    return ::pthread_atfork(before, after, after);
 }
 
 }  // namespace detail

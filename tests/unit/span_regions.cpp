@@ -13,11 +13,11 @@
 #include <map>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/pages.hpp"
-#include "died.hpp"
 #include "scale.hpp"
 #include "seed.hpp"
 #include "threads.hpp"
@@ -89,30 +89,6 @@ using mapped_regions = detail::span_regions<mappings>;
 constexpr std::size_t kib = 1024, mib = kib * kib, slot = regions::slot_bytes;
 
 }  // namespace
-
-namespace tidepool {
-inline namespace TIDEPOOL_ABI {
-namespace detail {
-
-template <>
-struct test_peer<regions> {
-    static void mark_slot(regions& r) TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
-        r.open_.first()->used[0] ^= 1;
-        r.check();
-    }
-    static void forget_reserve(regions& r) TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
-        r.reserve_ = nullptr;
-        r.check();
-    }
-    static void close_region(regions& r) TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS {
-        r.open_.remove(*r.open_.first());
-        r.check();
-    }
-};
-
-}  // namespace detail
-}  // namespace TIDEPOOL_ABI
-}  // namespace tidepool
 
 TEST_CASE("regions serve span sizes only") {
     CHECK(regions::is_span(64 * kib, 64 * kib));
@@ -217,6 +193,8 @@ TEST_CASE("spans of all sizes are disjoint, and only one free region is kept") {
     }
     CHECK(backing::out > 1);
     for (const auto& [p, bytes] : out) r.deallocate(p, bytes, slot);
+    r.check();
+    r.return_expired(static_cast<std::size_t>(-1));
     CHECK(backing::out == 1);
     r.purge();
     r.check();
@@ -281,13 +259,16 @@ TEST_CASE("mapped regions begin small, double, and hold huge pages") {
     CHECK(mappings::mapped.empty());
 }
 
-TEST_CASE("a span of a mapped region that is freed is empty and stays mapped") {
+TEST_CASE("a span of a mapped region that is freed is emptied and stays mapped") {
     mapped_regions r;
     std::vector<std::byte*> spans;
     for (int i = 0; i < 64; ++i) spans.push_back(static_cast<std::byte*>(r.allocate(2 * slot, slot)));
     for (std::byte* p : spans) std::memset(p, 1, 2 * slot);
     const std::size_t before = mappings::mapped.size();
     for (std::size_t i = 1; i < spans.size(); i += 2) r.deallocate(spans[i], 2 * slot, slot);
+    CHECK(r.expired() <= 2 * mib);
+    r.purge();
+    CHECK(r.expired() == 0);
     CHECK(mappings::mapped.size() == before);
     for (std::size_t i = 0; i < spans.size(); ++i) {
         CHECK(resident_pages(spans[i], 2 * slot) == (i % 2 ? 0 : 2 * slot / detail::page_bytes()));
@@ -300,7 +281,6 @@ TEST_CASE("a span of a mapped region that is freed is empty and stays mapped") {
     CHECK(std::count(again, again + 2 * slot, std::byte{0}) == 2 * slot);
     r.deallocate(again, 2 * slot, slot);
     for (std::size_t i = 0; i < spans.size(); i += 2) r.deallocate(spans[i], 2 * slot, slot);
-    CHECK(mappings::mapped.size() == 1);
     CHECK_FALSE(tidepool::upstream(r).releases());
     r.purge();
     CHECK(mappings::mapped.empty());
@@ -315,8 +295,8 @@ TEST_CASE("where address space is short, smaller regions are tried, then single 
     r.check();
     CHECK(mappings::mapped.size() < 20);
     for (void* p : spans) r.deallocate(p, slot, slot);
-    CHECK(mappings::mapped.size() <= 1);
-    // A large block takes the reserve's place.
+    CHECK(r.expired() <= 2 * mib);
+    // A large block takes the place of what is idle.
     void* large = r.allocate(mappings::room, 16);
     CHECK(large != nullptr);
     r.check();
@@ -353,8 +333,9 @@ TEST_CASE("mapped regions are as a model has them, whatever is allocated and fre
         if (i % 16) continue;
         std::set<std::byte*> used;
         for (const auto& [p, bytes] : out) used.insert(mappings::around(p, bytes)->first);
-        REQUIRE(mappings::mapped.size() - used.size() <= 1);
         r.check();
+        r.return_expired(static_cast<std::size_t>(-1));
+        REQUIRE(mappings::mapped.size() - used.size() <= 1);
     }
     for (const auto& [p, bytes] : out) r.deallocate(p, bytes, slot);
     mappings::bytes_max = static_cast<std::size_t>(-1);
@@ -363,14 +344,122 @@ TEST_CASE("mapped regions are as a model has them, whatever is allocated and fre
     CHECK(mappings::mapped.empty());
 }
 
-TEST_CASE("check() finds slots, a reserve and a list of regions that are wrong") {
-    using peer = detail::test_peer<regions>;
-    regions r;
-    void* p = r.allocate(slot, slot);
-    CHECK(support::died([&] { peer::mark_slot(r); }).said("free slots and counts"));
-    CHECK(support::died([&] { peer::close_region(r); }).said("regions with room"));
-    r.deallocate(p, slot, slot);
-    CHECK(support::died([&] { peer::forget_reserve(r); }).said("is not the reserve"));
+TEST_CASE("large blocks are whole pages that age, and serve spans as well") {
+    mapped_regions r;
+    auto* first = static_cast<std::byte*>(r.take(33 * kib, 16));
+    auto* second = static_cast<std::byte*>(r.take(100 * kib, 64 * kib));
+    CHECK(reinterpret_cast<std::uintptr_t>(second) % (64 * kib) == 0);
+    CHECK(r.take(1, 16) == first + detail::whole_pages(33 * kib));
+    std::memset(first, 1, 33 * kib);
+    std::memset(second, 2, 100 * kib);
+    CHECK(r.give(second, 100 * kib, detail::region::as::idle));
+    CHECK(r.idle() == 100 * kib);
+    CHECK(r.allocate(slot, slot) == second);
+    CHECK(second[slot - 1] == std::byte{2});
+    CHECK(r.idle() == 36 * kib);
+    CHECK(r.resize(second, slot, 100 * kib));
+    CHECK(r.idle() == 0);
+    CHECK_FALSE(r.resize(first, 33 * kib, 41 * kib));
+    CHECK(r.give(second, 100 * kib, detail::region::as::idle));
+    r.age();
+    CHECK(r.expired() == 0);
+    r.age();
+    CHECK(r.expired() == 100 * kib);
     r.check();
+    r.return_expired(1);
+    CHECK(resident_pages(second, 100 * kib) == 0);
+    CHECK(r.expired() == 0);
+    detail::region::stained with;
+    CHECK(r.take(100 * kib, 64 * kib, &with) == second);
+    CHECK(with.none());
+    CHECK(first[33 * kib - 1] == std::byte{1});
+    CHECK_FALSE(r.give(&r, 100 * kib, detail::region::as::idle));
+    CHECK_FALSE(r.resize(&r, 1, 2));
+    CHECK(r.holds(first));
+    CHECK_FALSE(r.holds(&r));
+    r.check();
+}
+
+TEST_CASE("threads take, resize and free blocks while ticks return what is idle") {
+    regions r;
+    std::atomic<int> wrong{0};
+    std::atomic<std::size_t> at_work{3};
+    support::on_threads(4, [&](std::size_t me) {
+        if (me == 3) {
+            for (std::size_t i = 0; at_work != 0; ++i) {
+                r.age();
+                r.return_expired(mib);
+                if (i % 8 == 0) r.expire(mib);
+                if (i % 64 == 0) r.release_idle();
+                if (i % 16 == 0) r.check();
+                std::this_thread::yield();
+            }
+            return;
+        }
+        struct block {
+            unsigned char* p;
+            std::size_t bytes;
+        };
+        support::rng random = support::make_rng(me);
+        std::vector<block> mine;
+        for (std::size_t i = 0; i < support::scaled(10'000); ++i) {
+            if (mine.size() < 20 || random() % 2) {
+                const std::size_t bytes = 1 + random() % (200 * kib);
+                auto* p = static_cast<unsigned char*>(r.take(bytes, random() % 8 ? 16 : slot));
+                p[0] = p[bytes - 1] = static_cast<unsigned char>(me + 1);
+                mine.push_back({p, bytes});
+                continue;
+            }
+            std::swap(mine[random() % mine.size()], mine.back());
+            block& last = mine.back();
+            if (last.p[0] != me + 1 || last.p[last.bytes - 1] != me + 1) ++wrong;
+            const std::size_t bytes = 1 + random() % (200 * kib);
+            if (random() % 4 == 0 && r.resize(last.p, last.bytes, bytes)) {
+                if (last.p[0] != me + 1) ++wrong;
+                last.bytes = bytes;
+                last.p[0] = last.p[bytes - 1] = static_cast<unsigned char>(me + 1);
+            } else {
+                r.give(last.p, last.bytes, detail::region::as::idle);
+                mine.pop_back();
+            }
+        }
+        for (const block& each : mine) r.give(each.p, each.bytes, detail::region::as::expired);
+        --at_work;
+    });
+    CHECK(wrong == 0);
+    r.release_idle();
+    r.check();
+    CHECK(r.idle() + r.expired() == 0);
+    CHECK(backing::out == 0);
+}
+
+TEST_CASE("one call empties the neighbourhood of an expired span") {
+    mapped_regions r;
+    std::vector<std::byte*> spans;
+    for (int i = 0; i < 32; ++i) spans.push_back(static_cast<std::byte*>(r.allocate(slot, slot)));
+    r.deallocate(spans[3], slot, slot);
     r.purge();
+    // 1, 2 and 4 with the empty 3 between them, and not 6 behind the used 5.
+    for (const std::size_t i : {1U, 2U, 4U, 6U}) r.deallocate(spans[i], slot, slot);
+    r.return_expired(1);
+    CHECK(r.expired() == slot);
+    r.return_expired(1);
+    CHECK(r.expired() == 0);
+    r.check();
+}
+
+TEST_CASE("idle pages expire from the end when there are too many") {
+    mapped_regions r;
+    auto* low = static_cast<std::byte*>(r.take(300 * kib, 16));
+    auto* high = static_cast<std::byte*>(r.take(300 * kib, 16));
+    CHECK(r.give(low, 300 * kib, detail::region::as::idle));
+    CHECK(r.give(high, 300 * kib, detail::region::as::idle));
+    r.expire(200 * kib);
+    CHECK(r.expired() >= 200 * kib);
+    CHECK(r.take(300 * kib, 16) == low);
+    CHECK(r.idle() + r.expired() == 300 * kib);
+    r.expire(mib);
+    CHECK(r.idle() == 0);
+    CHECK(r.release_idle());  // the region of the second block
+    r.check();
 }

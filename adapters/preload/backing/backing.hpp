@@ -1,10 +1,11 @@
 // The shim's backing: a malloc for requests that no size class serves, and an upstream for spans. Implemented by
-// over_libc.cpp, or by over_other_malloc.cpp with one of mimalloc.cpp, jemalloc.cpp and pages.cpp. Any thread, in a
+// over_other_malloc.cpp with one of regions.cpp, mimalloc.cpp, jemalloc.cpp and pages.cpp. Any thread, in a
 // slow section or not.
 //
 // malloc, calloc, realloc and memalign are as the C functions: null, with ENOMEM, if there is no memory.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 
 #include <tidepool/upstream.hpp>
@@ -31,6 +32,9 @@ struct use {
     std::size_t in_use, held;
 };
 use measure() noexcept;
+
+// Once, in a slow section. How long and how much of what is freed may be kept for the next request.
+void start(std::chrono::nanoseconds decay_interval, std::size_t idle_bytes_max) noexcept;
 
 // Never calls the functions above, not even indirectly.
 upstream spans() noexcept;

@@ -34,6 +34,9 @@ constinit detail::immortal<detail::span_regions<oversize_blocks>> its_spans;
 
 }  // namespace
 
+void start(std::chrono::nanoseconds, std::size_t) noexcept {}
+std::size_t idle_bytes() noexcept { return 0; }
+bool serves(const request&) noexcept { return true; }
 void* allocate(std::size_t bytes) noexcept { return tidepool_je_malloc(bytes); }
 void* allocate_zeroed(std::size_t bytes) noexcept { return tidepool_je_calloc(1, bytes); }
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {
@@ -43,12 +46,13 @@ void* reallocate(void* p, std::size_t, std::size_t bytes) noexcept { return tide
 void deallocate(void* p, std::size_t) noexcept { tidepool_je_free(p); }
 std::size_t usable_size(void* p, std::size_t) noexcept { return tidepool_je_malloc_usable_size(p); }
 
-void purge() noexcept {
+bool purge() noexcept {
     its_spans.it.purge();
     std::size_t mib[3], length = 3;
-    if (tidepool_je_mallctlnametomib("arena.0.purge", mib, &length) != 0) return;
+    if (tidepool_je_mallctlnametomib("arena.0.purge", mib, &length) != 0) return false;
     mib[1] = je::all_arenas;
     tidepool_je_mallctlbymib(mib, length, nullptr, nullptr, nullptr, 0);
+    return false;
 }
 
 upstream spans() noexcept { return its_spans.it; }

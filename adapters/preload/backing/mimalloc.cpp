@@ -26,6 +26,9 @@ constinit detail::immortal<detail::span_regions<huge_blocks>> its_spans;
 
 }  // namespace
 
+void start(std::chrono::nanoseconds, std::size_t) noexcept {}
+std::size_t idle_bytes() noexcept { return 0; }
+bool serves(const request&) noexcept { return true; }
 void* allocate(std::size_t bytes) noexcept { return mi_malloc(bytes); }
 void* allocate_zeroed(std::size_t bytes) noexcept { return mi_zalloc(bytes); }
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {
@@ -35,7 +38,10 @@ void* reallocate(void* p, std::size_t, std::size_t bytes) noexcept { return mi_r
 void deallocate(void* p, std::size_t) noexcept { mi_free(p); }
 std::size_t usable_size(void* p, std::size_t) noexcept { return mi_usable_size(p); }
 
-void purge() noexcept { its_spans.it.purge(); }
+bool purge() noexcept {
+    its_spans.it.purge();
+    return false;
+}
 
 upstream spans() noexcept { return its_spans.it; }
 

@@ -5,6 +5,7 @@
 // Null if there is no memory. `had` is the size that was asked for when p was allocated.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 
 #include <tidepool/upstream.hpp>
@@ -14,6 +15,15 @@ inline namespace TIDEPOOL_ABI {
 namespace preload {
 namespace other_malloc {
 
+void start(std::chrono::nanoseconds decay_interval, std::size_t idle_bytes_max) noexcept;
+
+// Whether such a request is for this malloc; libc's has the others. In a slow section or not.
+struct request {
+    std::size_t bytes;
+    std::size_t alignment = 1;
+};
+bool serves(const request& wanted) noexcept;
+
 void* allocate(std::size_t bytes) noexcept;  // aligned to 16
 void* allocate_zeroed(std::size_t bytes) noexcept;
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept;
@@ -22,8 +32,10 @@ void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept;
 void deallocate(void* p, std::size_t had) noexcept;
 std::size_t usable_size(void* p, std::size_t had) noexcept;
 
-// Returns idle memory to the operating system.
-void purge() noexcept;
+// What it keeps, as far as it tells.
+std::size_t idle_bytes() noexcept;
+// Returns idle memory to the operating system. Whether there was any, as far as it tells.
+bool purge() noexcept;
 
 upstream spans() noexcept;
 

@@ -3,8 +3,10 @@
 //
 // Invariant: a block that is not the pool's is the other malloc's exactly if it is in the book; all others are libc's.
 // The book's lock is taken in slow sections only. A block freed inside one is set aside, whichever malloc it is from.
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 
 #include "adapters/base/natural_alignment.hpp"
 #include "adapters/preload/base/set_aside.hpp"
@@ -31,25 +33,20 @@ detail::address_table<std::size_t>& book() noexcept { return the_book.it; }
 constinit std::atomic<std::size_t> in_use{0};  // bytes in the book; relaxed: a sum
 
 // The result of ask(), called in a slow section and entered in the book; or of otherwise(), if the thread is in a slow
-// section already.
+// section already, or there is no memory.
 template <class Ask, class Otherwise>
 void* allocate_noted(std::size_t bytes, Ask ask, Otherwise otherwise) noexcept {
-    bool entered;
     void* p = nullptr;
     {
         const slow_section section;
-        entered = static_cast<bool>(section);
-        if (entered) p = ask();
+        if (section) p = ask();
         if (p && !book().set(p, bytes)) {
             other_malloc::deallocate(p, bytes);
             p = nullptr;
         }
     }
-    if (!entered) return otherwise();
-    if (p)
-        in_use.fetch_add(bytes, std::memory_order_relaxed);
-    else
-        errno = ENOMEM;
+    if (!p) return otherwise();
+    in_use.fetch_add(bytes, std::memory_order_relaxed);
     return p;
 }
 
@@ -73,13 +70,19 @@ void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
 
 }  // namespace
 
+void start(std::chrono::nanoseconds decay_interval, std::size_t idle_bytes_max) noexcept {
+    other_malloc::start(decay_interval, idle_bytes_max);
+}
+
 void* malloc(std::size_t bytes) noexcept {
+    if (!other_malloc::serves({bytes})) return libc::malloc(bytes);
     return allocate_noted(
         bytes, [=] { return other_malloc::allocate(bytes); }, [=] { return libc::malloc(bytes); });
 }
 
 // count * bytes must not overflow.
 void* calloc(std::size_t count, std::size_t bytes) noexcept {
+    if (!other_malloc::serves({count * bytes})) return libc::calloc(count, bytes);
     return allocate_noted(
         count * bytes, [=] { return other_malloc::allocate_zeroed(count * bytes); },
         [=] { return libc::calloc(count, bytes); });
@@ -87,6 +90,7 @@ void* calloc(std::size_t count, std::size_t bytes) noexcept {
 
 void* memalign(std::size_t alignment, std::size_t wanted) noexcept {
     const std::size_t bytes = wanted ? wanted : 1;
+    if (!other_malloc::serves({bytes, alignment})) return libc::memalign(alignment, bytes);
     return allocate_noted(
         bytes, [=] { return other_malloc::allocate_aligned(bytes, alignment); },
         [=] { return libc::memalign(alignment, bytes); });
@@ -95,13 +99,25 @@ void* memalign(std::size_t alignment, std::size_t wanted) noexcept {
 // Fails inside a slow section, where the book, which says whose p is, must not be read.
 void* realloc(void* p, std::size_t bytes) noexcept {
     bool entered, ours = false;
+    std::size_t leaves = 0;  // what p has, where the new size is one for libc's malloc
     void* moved = nullptr;
     {
         const slow_section section;
         entered = static_cast<bool>(section);
         if (entered && bytes == 0 && deallocate_noted(p)) return nullptr;
-        const auto had = entered ? book().erase(p) : std::nullopt;
-        if ((ours = had.has_value())) moved = reallocate(p, *had, bytes);
+        if (entered && !other_malloc::serves({bytes})) {
+            leaves = book().get(p).value_or(0);
+        } else {
+            const auto had = entered ? book().erase(p) : std::nullopt;
+            if ((ours = had.has_value())) moved = reallocate(p, *had, bytes);
+        }
+    }
+    if (leaves) {
+        if ((moved = libc::malloc(bytes))) {
+            std::memcpy(moved, p, std::min(leaves, bytes));
+            backing::free(p);
+        }
+        return moved;
     }
     if (entered && !ours) return libc::realloc(p, bytes);
     if (!moved) errno = ENOMEM;
@@ -119,7 +135,7 @@ void free(void* p) noexcept {
 
 void free_inside(void* p) noexcept {
     if (deallocate_noted(p)) return;
-    const detail::signals_blocked undisturbed;  // as in over_libc.cpp
+    const detail::signals_blocked undisturbed;  // a handler would allocate from libc's malloc, whose lock is held
     libc::free(p);
 }
 
@@ -134,18 +150,19 @@ std::size_t usable_size(void* p) noexcept {
 }
 
 bool trim(std::size_t keep) noexcept {
+    bool any = false;
     {
         const slow_section section;
-        if (section) other_malloc::purge();
+        if (section) any = other_malloc::purge();
     }
-    const detail::signals_blocked undisturbed;  // as in over_libc.cpp
-    return libc::trim(keep);
+    const detail::signals_blocked undisturbed;  // a handler that frees a block of libc's would wait for its lock
+    return libc::trim(keep) || any;
 }
 
 use measure() noexcept {
     const use its = libc::measure();
     const std::size_t ours = in_use.load(std::memory_order_relaxed);
-    return {its.in_use + ours, its.held + ours};
+    return {its.in_use + ours, its.held + ours + other_malloc::idle_bytes()};
 }
 
 upstream spans() noexcept { return other_malloc::spans(); }

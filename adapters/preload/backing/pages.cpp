@@ -1,11 +1,13 @@
-// The other malloc: the operating system. A large block is a mapping of its own, which deallocate() unmaps.
+// The other malloc: the operating system. Large blocks up to 4 MiB come from regions; one that does not is a mapping of
+// its own, which deallocate() unmaps.
 #include <sys/mman.h>
 
-#include "adapters/base/mapped_pages.hpp"
-#include "base/immortal.hpp"
+#include <algorithm>
+#include <cstring>
+
 #include "base/pages.hpp"
+#include "large_runs.hpp"
 #include "other_malloc.hpp"
-#include "source/span_regions.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -14,30 +16,57 @@ namespace other_malloc {
 
 namespace {
 
-constinit detail::immortal<detail::span_regions<detail::mapped_pages>> its_spans;
+constinit shared_regions its;
+
+bool holds(const void* p) noexcept { return its.large() && its.large()->holds(p); }
 
 }  // namespace
 
-void* allocate(std::size_t bytes) noexcept { return detail::map_pages(bytes, 1); }
-void* allocate_zeroed(std::size_t bytes) noexcept { return allocate(bytes); }
+void start(std::chrono::nanoseconds decay_interval, std::size_t idle_bytes_max) noexcept {
+    its.start(decay_interval, idle_bytes_max);
+}
+
+bool serves(const request&) noexcept { return true; }
+
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {
+    if (its.large() && large_runs::serves(bytes, alignment))
+        if (void* p = its.large()->take(bytes, alignment)) return p;
     return detail::map_pages(bytes, alignment);
+}
+void* allocate(std::size_t bytes) noexcept { return allocate_aligned(bytes, 1); }
+void* allocate_zeroed(std::size_t bytes) noexcept {
+    if (its.large() && large_runs::serves(bytes, 1))
+        if (void* p = its.large()->take_zeroed(bytes)) return p;
+    return detail::map_pages(bytes, 1);
 }
 
 void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
-    void* moved = ::mremap(p, detail::whole_pages(had), detail::whole_pages(bytes), MREMAP_MAYMOVE);
-    return moved == MAP_FAILED ? nullptr : moved;
+    if (!holds(p)) {
+        void* moved = ::mremap(p, detail::whole_pages(had), detail::whole_pages(bytes), MREMAP_MAYMOVE);
+        return moved == MAP_FAILED ? nullptr : moved;
+    }
+    if (bytes <= large_runs::bytes_max)
+        if (void* moved = its.large()->reallocate(p, had, bytes)) return moved;
+    void* moved = detail::map_pages(bytes, 1);
+    if (!moved) return nullptr;
+    std::memcpy(moved, p, std::min(had, bytes));
+    its.large()->give(p, had);
+    return moved;
 }
 
-void deallocate(void* p, std::size_t had) noexcept { detail::unmap_pages(p, had); }
+void deallocate(void* p, std::size_t had) noexcept {
+    if (!its.large() || !its.large()->give(p, had)) detail::unmap_pages(p, had);
+}
 std::size_t usable_size(void*, std::size_t had) noexcept { return detail::whole_pages(had); }
 
-void purge() noexcept { its_spans.it.purge(); }
+std::size_t idle_bytes() noexcept { return its.large() ? its.large()->idle_bytes() : 0; }
 
-upstream spans() noexcept { return its_spans.it; }
+bool purge() noexcept { return its.release_idle(); }
 
-void before_fork() noexcept { its_spans.it.before_fork(); }
-void after_fork() noexcept { its_spans.it.after_fork(); }
+upstream spans() noexcept { return its; }
+
+void before_fork() noexcept { its.before_fork(); }
+void after_fork() noexcept { its.after_fork(); }
 
 }  // namespace other_malloc
 }  // namespace preload
