@@ -331,7 +331,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("a local that a signal handler made while its thread found none is found afterwards") {
+TEST_CASE("a local that a signal handler made under its thread is found afterwards") {
     kit k;
     const auto once = [&] {
         detail::deallocate(*k.pool, k.index, detail::allocate(*k.pool, k.index, some_class), some_class);
@@ -349,7 +349,7 @@ TEST_CASE("a local that a signal handler made while its thread found none is fou
     CHECK(detail::snapshot(*k.pool).bypasses == 0);
 }
 
-TEST_CASE("a thread that exits while it is inside leaves its local to thieves, and its slot clean") {
+TEST_CASE("a thread that exits while it is inside leaves its slot clean") {
     kit k;
     const auto once = [&] {
         detail::deallocate(*k.pool, k.index, detail::allocate(*k.pool, k.index, some_class), some_class);

@@ -85,7 +85,7 @@ TEST_CASE("a destroyed pool is removed from every slot") {
     mine->pin_slots[index].set(somewhere);
     CHECK(&mine->pin_slots[index].get() == &somewhere);
     thread_slots::forget(index);
-    CHECK(&mine->pin_slots[index].get() == &detail::no_local);  // closed: the slot's own
+    CHECK(&mine->pin_slots[index].get() == &detail::no_local);
     CHECK(mine->bins() == detail::closed_bins.data());
 }
 
