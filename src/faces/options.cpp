@@ -1,4 +1,5 @@
 // From a user's options to a pool: what is clamped, what is refused, and in which words.
+#include <dlfcn.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -18,6 +19,9 @@
 #include <tidepool/detail/engine.hpp>
 #include <tidepool/detail/size_classes.hpp>
 #include <tidepool/options.hpp>
+
+#pragma weak dlopen
+#pragma weak dladdr
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -68,24 +72,33 @@ pool_plan plan_for_classes(pool_options& options) {
     return plan_for(options, {.count = last + 1});
 }
 
+// Threads call us when they exit, also after a plug-in that we are in was closed: it stays loaded. Where dlopen() is
+// not linked in, as in a static program, nothing is ever closed.
+void stay_loaded() noexcept {
+    ::Dl_info here{};
+    if (::dlopen && ::dladdr && ::dladdr(reinterpret_cast<const void*>(&stay_loaded), &here) != 0)
+        static_cast<void>(::dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE));
+}
+
 // Once a process. A child whose making of this was cut short may have inherited the handlers: then they have run.
-void listen_to_forks() {
-    constexpr auto listen = [] {
+void listen() {
+    constexpr auto begin = [] {
+        stay_loaded();
         if (registry::forked()) return 0;
         return ::pthread_atfork(registry::before_fork, registry::after_fork_in_parent, registry::after_fork_in_child);
     };
-    if (made_once<listen>() != 0) throw std::bad_alloc();
+    if (made_once<begin>() != 0) throw std::bad_alloc();
 }
 
 pool_ptr make(const pool_plan& plan, const upstream& from) {
-    listen_to_forks();
+    listen();
     return pool_ptr(new pool(plan, from));
 }
 
 }  // namespace
 
 making_default_pool::making_default_pool() {
-    listen_to_forks();
+    listen();
     registry::lock_making();
 }
 
