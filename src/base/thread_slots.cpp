@@ -114,6 +114,8 @@ thread_slot* mine() noexcept {
     return slot;
 }
 
+void stand_in() noexcept { this_thread = &not_yet; }
+
 void on_exit(void (*leave)(thread_slot&)) noexcept {
     table& t = slots();
     const lock_guard hold(t.lock);

@@ -28,6 +28,9 @@ inline constexpr std::uint32_t slots_max = 1U << 16;  // threads at once; those 
 // there is no free one, or inside a signal handler that interrupted an adoption.
 thread_slot* mine() noexcept;
 
+// For the only thread of a process whose thread-local variables have no values yet: gives `this_thread` its first one.
+void stand_in() noexcept;
+
 // Called once per exiting thread, by that thread, with signals blocked, before its slot can be adopted again. There is
 // one such function; it is set before the first slot is adopted.
 void on_exit(void (*leave)(thread_slot&)) noexcept;

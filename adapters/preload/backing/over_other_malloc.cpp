@@ -32,6 +32,13 @@ detail::address_table<std::size_t>& book() noexcept { return the_book.it; }
 
 constinit std::atomic<std::size_t> in_use{0};  // bytes in the book; relaxed: a sum
 
+// Until then libc's has all: the other one may have no thread-local variables yet. Relaxed: set while there is one
+// thread.
+constinit std::atomic<bool> started{false};
+bool serves(const other_malloc::request& wanted) noexcept {
+    return started.load(std::memory_order_relaxed) && other_malloc::serves(wanted);
+}
+
 // The result of ask(), called in a slow section and entered in the book; or of otherwise(), if the thread is in a slow
 // section already, or there is no memory.
 template <class Ask, class Otherwise>
@@ -72,17 +79,18 @@ void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
 
 void start(std::chrono::nanoseconds decay_interval, std::size_t idle_bytes_max) noexcept {
     other_malloc::start(decay_interval, idle_bytes_max);
+    started.store(true, std::memory_order_relaxed);
 }
 
 void* malloc(std::size_t bytes) noexcept {
-    if (!other_malloc::serves({bytes})) return libc::malloc(bytes);
+    if (!serves({bytes})) return libc::malloc(bytes);
     return allocate_noted(
         bytes, [=] { return other_malloc::allocate(bytes); }, [=] { return libc::malloc(bytes); });
 }
 
 // count * bytes must not overflow.
 void* calloc(std::size_t count, std::size_t bytes) noexcept {
-    if (!other_malloc::serves({count * bytes})) return libc::calloc(count, bytes);
+    if (!serves({count * bytes})) return libc::calloc(count, bytes);
     return allocate_noted(
         count * bytes, [=] { return other_malloc::allocate_zeroed(count * bytes); },
         [=] { return libc::calloc(count, bytes); });
@@ -90,7 +98,7 @@ void* calloc(std::size_t count, std::size_t bytes) noexcept {
 
 void* memalign(std::size_t alignment, std::size_t wanted) noexcept {
     const std::size_t bytes = wanted ? wanted : 1;
-    if (!other_malloc::serves({bytes, alignment})) return libc::memalign(alignment, bytes);
+    if (!serves({bytes, alignment})) return libc::memalign(alignment, bytes);
     return allocate_noted(
         bytes, [=] { return other_malloc::allocate_aligned(bytes, alignment); },
         [=] { return libc::memalign(alignment, bytes); });
@@ -105,7 +113,7 @@ void* realloc(void* p, std::size_t bytes) noexcept {
         const slow_section section;
         entered = static_cast<bool>(section);
         if (entered && bytes == 0 && deallocate_noted(p)) return nullptr;
-        if (entered && !other_malloc::serves({bytes})) {
+        if (entered && !serves({bytes})) {
             leaves = book().get(p).value_or(0);
         } else {
             const auto had = entered ? book().erase(p) : std::nullopt;
