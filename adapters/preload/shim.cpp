@@ -18,6 +18,7 @@
 #include "base/clock.hpp"
 #include "base/fatal.hpp"
 #include "base/limits.hpp"
+#include "base/signals_blocked.hpp"
 #include "clock/registry.hpp"
 #include "pool/pool.hpp"
 
@@ -38,9 +39,14 @@ constinit std::atomic<pool*> the_pool{nullptr};
 constinit std::atomic<bool> building{false};
 constinit std::atomic<bool> loaded{false};  // our constructor has run
 
-// In a slow section.
+// In a slow section. Signals are blocked for all of them at once: a handler would allocate from libc's malloc, whose
+// lock may be held; and where the call that blocks them is somebody's hook, which allocates and frees, there would be
+// more with each block, without end.
 void deallocate_aside(pool& to) noexcept {
-    for (aside_block* block = take_aside(); block;) {
+    aside_block* block = take_aside();
+    if (!block) return;
+    const detail::signals_blocked undisturbed;
+    while (block) {
         aside_block* next = block->next;
         if (const std::size_t after = page_map::class_after(block))
             to.deallocate(block, static_cast<std::uint32_t>(after - 1));
@@ -76,6 +82,11 @@ void after_fork_in_child() noexcept {
     background::after_fork_in_child();
 }
 
+void free_foreign(void* block) noexcept {
+    const detail::signals_blocked undisturbed;  // as in deallocate_aside()
+    backing::free_inside(block);
+}
+
 pool* build() noexcept {
     // libc sets the environment before any other code runs; until then the loader is at work.
     if (!environ && !loaded.load(std::memory_order_relaxed)) return nullptr;
@@ -94,7 +105,7 @@ pool* build() noexcept {
                          .decay_interval = std::chrono::milliseconds(current.decay_ms),
                          .index_wanted = shim_index,
                          .idle_bytes_max = static_cast<std::size_t>(current.idle_bytes),
-                         .foreign = backing::free_inside};
+                         .foreign = free_foreign};
     backing::start(plan.decay_interval, plan.idle_bytes_max);
     pool* fresh = ::new (place) pool(plan, backing::spans());
     ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);

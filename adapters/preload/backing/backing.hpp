@@ -22,7 +22,7 @@ void* memalign(std::size_t alignment, std::size_t bytes) noexcept;
 void free(void* p) noexcept;
 std::size_t usable_size(void* p) noexcept;
 
-// As free(), by a thread that has entered a slow section.
+// As free(), by a thread that has entered a slow section, with signals blocked.
 void free_inside(void* p) noexcept;
 
 // Returns idle memory except `keep` bytes to the operating system. Whether there was any.

@@ -142,9 +142,7 @@ void free(void* p) noexcept {
 }
 
 void free_inside(void* p) noexcept {
-    if (deallocate_noted(p)) return;
-    const detail::signals_blocked undisturbed;  // a handler would allocate from libc's malloc, whose lock is held
-    libc::free(p);
+    if (!deallocate_noted(p)) libc::free(p);
 }
 
 // 0 inside a slow section, for the same reason as realloc().
