@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/forks.hpp"
 #include "base/limits.hpp"
 #include "base/made_once.hpp"
 #include "clock/registry.hpp"
@@ -70,8 +71,9 @@ pool_plan plan_for_classes(pool_options& options) {
 // Once a process. A child whose making of this was cut short may have inherited the handlers: then they have run.
 void listen_to_forks() {
     constexpr auto listen = [] {
-        if (registry::forked()) return 0;
-        return ::pthread_atfork(registry::before_fork, registry::after_fork_in_parent, registry::after_fork_in_child);
+        if (fork_count() != 0) return 0;
+        return ::pthread_atfork([] { registry::before_fork(); }, registry::after_fork_in_parent,
+                                registry::after_fork_in_child);
     };
     if (made_once<listen>() != 0) throw std::bad_alloc();
 }

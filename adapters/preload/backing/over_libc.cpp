@@ -47,7 +47,7 @@ use measure() noexcept { return libc::measure(); }
 upstream spans() noexcept { return its_spans.it; }
 
 void before_fork() noexcept { its_spans.it.before_fork(); }
-void after_fork() noexcept { its_spans.it.after_fork(); }
+void after_fork(bool) noexcept { its_spans.it.after_fork(); }
 
 }  // namespace backing
 }  // namespace preload

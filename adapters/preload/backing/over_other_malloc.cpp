@@ -92,12 +92,12 @@ void* memalign(std::size_t alignment, std::size_t wanted) noexcept {
         [=] { return libc::memalign(alignment, bytes); });
 }
 
-// Fails inside a slow section, where the book, which says whose p is, must not be read.
+// Fails inside a slow section, where the book, which says whose p is, must not be read. So it waits for a fork.
 void* realloc(void* p, std::size_t bytes) noexcept {
     bool entered, ours = false;
     void* moved = nullptr;
     {
-        const slow_section section;
+        const slow_section section(meanwhile::wait);
         entered = static_cast<bool>(section);
         if (entered && bytes == 0 && deallocate_noted(p)) return nullptr;
         const auto had = entered ? book().erase(p) : std::nullopt;
@@ -126,7 +126,7 @@ void free_inside(void* p) noexcept {
 // 0 inside a slow section, for the same reason as realloc().
 std::size_t usable_size(void* p) noexcept {
     {
-        const slow_section section;
+        const slow_section section(meanwhile::wait);
         if (!section) return 0;
         if (const auto had = book().get(p)) return other_malloc::usable_size(p, *had);
     }
@@ -151,12 +151,12 @@ use measure() noexcept {
 upstream spans() noexcept { return other_malloc::spans(); }
 
 void before_fork() noexcept {
-    other_malloc::before_fork();
     book().before_fork();
+    other_malloc::before_fork();
 }
-void after_fork() noexcept {
+void after_fork(bool in_child) noexcept {
+    other_malloc::after_fork(in_child);
     book().after_fork();
-    other_malloc::after_fork();
 }
 
 }  // namespace backing

@@ -37,7 +37,7 @@ void purge() noexcept { its_spans.it.purge(); }
 upstream spans() noexcept { return its_spans.it; }
 
 void before_fork() noexcept { its_spans.it.before_fork(); }
-void after_fork() noexcept { its_spans.it.after_fork(); }
+void after_fork(bool) noexcept { its_spans.it.after_fork(); }
 
 }  // namespace other_malloc
 }  // namespace preload
