@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "base/splitmix.hpp"
+#include "base/uncancelled.hpp"
 #include "clock/registry.hpp"
 
 namespace tidepool {
@@ -135,11 +136,12 @@ void limited_upstream::deallocate_batch(std::size_t bytes, std::size_t alignment
 // ---- logging -------------------------------------------------------------------------------------------------------
 
 logging_upstream::logging_upstream(const upstream& backing, const char* path)
-    : upstream_decorator(backing), file_(::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+    : upstream_decorator(backing),
+      file_(detail::uncancelled::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
     if (file_ < 0) throw std::system_error(errno, std::generic_category(), path);
 }
 
-logging_upstream::~logging_upstream() { ::close(file_); }
+logging_upstream::~logging_upstream() { detail::uncancelled::close(file_); }
 
 void logging_upstream::write(const char* what, const void* p, std::size_t bytes, std::size_t alignment) noexcept {
     const int saved = errno;
@@ -149,7 +151,7 @@ void logging_upstream::write(const char* what, const void* p, std::size_t bytes,
     const int length =
         std::snprintf(line, sizeof line, "%lld.%09ld %ld %s %p %zu %zu\n", static_cast<long long>(now.tv_sec),
                       now.tv_nsec, ::syscall(SYS_gettid), what, p, bytes, alignment);
-    if (::write(file_, line, static_cast<std::size_t>(length)) != length)
+    if (detail::uncancelled::write(file_, line, static_cast<std::size_t>(length)) != length)
         lines_lost_.fetch_add(1, std::memory_order_relaxed);
     errno = saved;
 }

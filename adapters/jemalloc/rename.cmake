@@ -32,6 +32,8 @@ foreach(name IN LISTS names)
         string(APPEND public "${PREFIX}${name}\n")
     endif()
 endforeach()
+# Its fork handlers are registered by a function of ours (atfork.cpp), which the malloc shim replaces.
+string(APPEND map "pthread_atfork ${PREFIX}atfork\n")
 file(WRITE ${WORK}/map "${map}")
 file(WRITE ${WORK}/public "${public}")
 run(${OBJCOPY} --redefine-syms=${WORK}/map ${WORK}/whole.o ${WORK}/renamed.o)

@@ -7,6 +7,7 @@
 #include <climits>
 
 #include "base/signals_blocked.hpp"
+#include "base/uncancelled.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -26,7 +27,7 @@ bool running = false;
 void* run(void*) {
     const timespec pause{sleep_ms / 1000, sleep_ms % 1000 * 1'000'000};
     for (;;) {
-        ::nanosleep(&pause, nullptr);
+        detail::uncancelled::sleep(pause);
         tick();
     }
 }

@@ -1,7 +1,6 @@
 // Statistics of the shim: mallinfo, malloc_stats, malloc_info, and the report at exit.
 #include <fcntl.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 
 #include "adapters/preload/base/exported.hpp"
 #include "backing/backing.hpp"
+#include "base/uncancelled.hpp"
 #include "shim.hpp"
 
 namespace tidepool {
@@ -21,19 +21,6 @@ inline namespace TIDEPOOL_ABI {
 namespace preload {
 
 namespace {
-
-// While one is there, a cancellation of the thread waits: write() and close() are cancellation points, and what the
-// shim writes is written to the end. malloc_stats() of libc is none, either.
-class cancellation_off {
-public:
-    cancellation_off() noexcept { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
-    ~cancellation_off() { ::pthread_setcancelstate(before_, nullptr); }
-    cancellation_off(const cancellation_off&) = delete;
-    cancellation_off& operator=(const cancellation_off&) = delete;
-
-private:
-    int before_;
-};
 
 // Text for a file descriptor. Allocates nothing, because there may be no memory.
 class text {
@@ -55,7 +42,7 @@ public:
 private:
     void flush() noexcept {
         for (std::size_t at = 0; at < used_;) {
-            const ssize_t written = ::write(descriptor_, buffer_.data() + at, used_ - at);
+            const ssize_t written = detail::uncancelled::write(descriptor_, buffer_.data() + at, used_ - at);
             if (written < 0 && errno == EINTR) continue;
             if (written <= 0) break;
             at += static_cast<std::size_t>(written);
@@ -116,19 +103,19 @@ constexpr int descriptor_least = 64;  // the program may expect to be given the 
 
 __attribute__((constructor)) void at_start() noexcept {
     if (!current.stats || current.stats_file[0]) return;
-    const int copy = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, descriptor_least);
+    const int copy = detail::uncancelled::duplicate(STDERR_FILENO, descriptor_least);
     if (copy >= 0) standard_error = copy;
 }
 
 __attribute__((destructor)) void at_exit() noexcept {
     if (!current.stats) return;
-    const cancellation_off to_the_end;
     if (!current.stats_file[0]) return write_lines(standard_error);
     std::array<char, PATH_MAX> name;
-    const int file = file_name(name) ? ::open(name.data(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
+    const int file =
+        file_name(name) ? detail::uncancelled::open(name.data(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
     if (file >= 0) {
         write_json(file);
-        ::close(file);
+        detail::uncancelled::close(file);
     } else {
         text(STDERR_FILENO)
             .add("tidepool: the statistics cannot be written to %s: %s\n", current.stats_file.data(),
@@ -183,13 +170,11 @@ EXPORTED struct mallinfo mallinfo() noexcept {
     return out;
 }
 
-EXPORTED void malloc_stats() noexcept {
-    const cancellation_off to_the_end;
-    write_lines(STDERR_FILENO);
-}
+EXPORTED void malloc_stats() noexcept { write_lines(STDERR_FILENO); }
 
 EXPORTED int malloc_info(int options, FILE* out) noexcept {
     if (options != 0) return EINVAL;
+    const tidepool::detail::cancellation_off to_the_end;
     const figures now = measure();
     int written = std::fprintf(out,
                                "<malloc version=\"tidepool-1\">\n<total type=\"fast\" count=\"%llu\" size=\"%llu\"/>\n"

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/uncancelled.hpp"
+
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace preload {
@@ -28,7 +30,7 @@ void say(const char* format, Values... values) noexcept {
     const int wanted = std::snprintf(line, sizeof line, format, values...);
     const auto length = static_cast<std::size_t>(std::clamp(wanted, 0, static_cast<int>(sizeof line) - 1));
     line[length ? length - 1 : 0] = '\n';
-    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line, length);
+    [[maybe_unused]] const auto written = detail::uncancelled::write(STDERR_FILENO, line, length);
 }
 
 // As the members of string_view, which need the C++ runtime library for their exceptions.

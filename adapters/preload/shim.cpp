@@ -1,6 +1,5 @@
 #include "shim.hpp"
 
-#include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,6 +19,7 @@
 #include "base/limits.hpp"
 #include "base/signals_blocked.hpp"
 #include "clock/registry.hpp"
+#include "forks.hpp"
 #include "pool/pool.hpp"
 
 namespace tidepool {
@@ -56,32 +56,6 @@ void deallocate_aside(pool& to) noexcept {
     }
 }
 
-// A fork is a slow section that ends in two processes, because other libraries' fork handlers may allocate meanwhile. A
-// fork in a signal handler that interrupts a slow section copies the locks as they are; this thread releases its own in
-// both processes.
-void before_fork() noexcept {
-    if (inside++ != 0) return;
-    registry::before_fork();
-    backing::before_fork();
-}
-
-void after_fork_in_parent() noexcept {
-    if (inside == 1) {
-        backing::after_fork();
-        registry::after_fork_in_parent();
-    }
-    --inside;
-}
-
-void after_fork_in_child() noexcept {
-    if (inside == 1) {
-        backing::after_fork();
-        registry::after_fork_in_child();
-    }
-    --inside;
-    background::after_fork_in_child();
-}
-
 void free_foreign(void* block) noexcept {
     const detail::signals_blocked undisturbed;  // as in deallocate_aside()
     backing::free_inside(block);
@@ -108,7 +82,7 @@ pool* build() noexcept {
                          .foreign = free_foreign};
     backing::start(plan.decay_interval, plan.idle_bytes_max);
     pool* fresh = ::new (place) pool(plan, backing::spans());
-    ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    forks::begin_to_listen();
     the_pool.store(fresh, std::memory_order_release);  // the pool, for built()
     return fresh;
 }
@@ -224,7 +198,7 @@ void deallocate_other(void* p) noexcept { backing::free(p); }
 bool trim(std::size_t keep) noexcept {
     std::size_t gone = 0;
     {
-        const slow_section section;
+        const slow_section section(meanwhile::wait);
         if (!section) return false;
         if (pool* p = built()) {
             deallocate_aside(*p);
@@ -235,7 +209,7 @@ bool trim(std::size_t keep) noexcept {
 }
 
 tidepool::stats snapshot() noexcept {
-    const slow_section section;
+    const slow_section section(meanwhile::wait);
     pool* p = section ? built() : nullptr;
     return p ? p->snapshot() : tidepool::stats{};
 }

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/assert.hpp"
+#include "base/uncancelled.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -33,7 +34,7 @@ public:
     }
     [[noreturn]] void abort() noexcept {
         text_[length_++] = '\n';
-        [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text_.data(), length_);
+        [[maybe_unused]] const auto written = uncancelled::write(STDERR_FILENO, text_.data(), length_);
         std::abort();
     }
 

@@ -6,15 +6,13 @@
 #pragma once
 
 #include <sched.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <atomic>
 
 #include "base/assert.hpp"
 #include "base/lock_order.hpp"
 #include "base/thread_safety.hpp"
+#include "base/uncancelled.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -41,9 +39,7 @@ inline void wait_politely(unsigned round) noexcept {
 // The same for waits that may be long: short sleeps from some point on.
 inline void wait_long(unsigned round) noexcept {
     if (round < 128) return wait_politely(round);
-    // Not by nanosleep(), which is a cancellation point: a thread must not end where it waits for a lock.
-    const timespec moment{0, 50'000};
-    ::syscall(SYS_nanosleep, &moment, nullptr);
+    uncancelled::sleep({0, 50'000});
 }
 
 class TIDEPOOL_CAPABILITY("mutex") spin_lock : lock_order::ranked {

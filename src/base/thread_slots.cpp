@@ -170,6 +170,7 @@ void after_fork_in_child() noexcept {
 }
 
 std::uint32_t count() noexcept { return slots().count.load(std::memory_order_relaxed); }
+thread_slot* get(std::uint32_t number) noexcept { return slots().slots.get(number); }
 
 }  // namespace thread_slots
 

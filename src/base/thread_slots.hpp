@@ -53,6 +53,9 @@ void check() noexcept;
 // Slots that exist: the most threads that lived at once.
 std::uint32_t count() noexcept;
 
+// The slot of this number, which is below count(). Null where it is just being made.
+thread_slot* get(std::uint32_t number) noexcept;
+
 }  // namespace thread_slots
 }  // namespace detail
 }  // namespace TIDEPOOL_ABI

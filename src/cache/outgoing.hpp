@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "base/fatal.hpp"
+#include "base/forks.hpp"
 #include "cache/magazines.hpp"
 
 #include <tidepool/detail/config.hpp>
@@ -51,9 +52,9 @@ public:
             magazine* m = list_.pop();
             if (!m) break;
             const std::size_t blocks = m->count();
-            const std::uint32_t size_class = m->size_class();
+            const std::uint32_t size_class = m->size_class(), process = fork_count();
             give(m);
-            count(size_class, 0 - blocks);
+            if (process == fork_count()) count(size_class, 0 - blocks);  // else recount() has left it out
             done += blocks;
             purge_owed_.store(true, std::memory_order_relaxed);
         }
@@ -80,7 +81,8 @@ public:
     void drop_tick() noexcept { unfinished_.store(false, std::memory_order_relaxed); }
 
     // In a forked child, between before_fork() and after_fork(): what another thread was just handing down is counted
-    // and in no list, and nobody here will take it off.
+    // and in no list, and nobody here will take it off. What this thread is handing down, in code that has forked, is
+    // left out likewise.
     void recount() noexcept {
         for (auto& each : by_class_) each.store(0, std::memory_order_relaxed);
         blocks_.store(0, std::memory_order_relaxed);

@@ -1,5 +1,7 @@
 #include "clock/registry.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -8,11 +10,13 @@
 
 #include "base/asymmetric_fence.hpp"
 #include "base/fatal.hpp"
+#include "base/forks.hpp"
 #include "base/immortal.hpp"
 #include "base/lock_guard.hpp"
 #include "base/lock_order.hpp"
 #include "base/sleeping_lock.hpp"
 #include "base/spin_lock.hpp"
+#include "base/stdio_list.hpp"
 #include "base/thread_safety.hpp"
 #include "base/thread_slots.hpp"
 
@@ -49,7 +53,8 @@ struct registry_state {
     std::uint64_t indices TIDEPOOL_GUARDED_BY(lock) = 1 | 2;  // taken places: no_index, and the default pool's
     spin_lock ticking{lock_rank::ticking};                    // held by tick_due() from end to end; only ever tried
     looks at_all, at_heartbeat_safe;
-    bool forked = false;  // written while there is one thread
+    std::atomic<pthread_t> ticked_by{};  // who holds `ticking`; relaxed: asked by the only thread of a child
+    fork_nest forks;
 
     void thread_exits(thread_slot& slot) noexcept {
         const lock_guard hold(lock);
@@ -109,9 +114,10 @@ struct registry_state {
                 seen = r->id_;
                 ++r->visits_;
             }
+            const std::uint32_t process = fork_count();
             const bool go_on = visit(*r);
             const lock_guard hold(lock);
-            --r->visits_;
+            if (process == fork_count()) --r->visits_;  // a child that was forked in the visit has forgotten it
             if (!go_on) return false;
         }
     }
@@ -156,9 +162,14 @@ struct registry_state {
         if ((indices & 3) != 3) fatal("the places that are not to be given away count as free");
     }
 
-    void before_fork() noexcept {
+    // `drain`, if not null: called before the pools' locks are taken.
+    void before_fork(void (*drain)() noexcept) noexcept {
+        if (forks.nested()) return;
+        stdio_list::before_fork();
         lock_order::begin_fork_series();
         making.lock_for_fork();
+        forks.begin();
+        if (drain) drain();
         lock.lock_for_fork();
         for (registrant* r = registrants.first(); r; r = registrants.after(*r)) {
             lock_order::begin_fork_series();
@@ -166,28 +177,38 @@ struct registry_state {
         }
         thread_slots::before_fork();
     }
-    void after_fork_in_parent() noexcept {
+    void after_fork(fork_nest::end_of which) noexcept {
+        if (which == fork_nest::end_of::nested) return;
         lock.assert_held();  // by before_fork()
-        thread_slots::after_fork_in_parent();
-        for (registrant* r = registrants.first(); r; r = registrants.after(*r)) r->after_fork_in_parent();
+        const bool in_child = which == fork_nest::end_of::in_child;
+        if (in_child)
+            restore_child();
+        else
+            restore_parent();
         lock.unlock_after_fork();
         making.unlock_after_fork();
+        if (in_child)
+            stdio_list::after_fork_in_child();
+        else
+            stdio_list::after_fork_in_parent();
     }
-    // The other threads are gone, and with them their visits.
-    void after_fork_in_child() noexcept {
-        lock.assert_held();  // by before_fork()
+    void restore_parent() noexcept TIDEPOOL_REQUIRES(lock) {
+        thread_slots::after_fork_in_parent();
+        for (registrant* r = registrants.first(); r; r = registrants.after(*r)) r->after_fork_in_parent();
+    }
+    // The other threads are gone, and with them their visits. Those of this thread are forgotten, too: for_each().
+    void restore_child() noexcept TIDEPOOL_REQUIRES(lock) {
+        forks_behind.fetch_add(1, std::memory_order_relaxed);
         asymmetric_fence::after_fork_in_child();
         thread_slots::after_fork_in_child();
-        ticking.unlock_after_fork();  // one of them may have been at it
+        // Another thread may have been at it; where this one is, it goes on.
+        if (ticked_by.load(std::memory_order_relaxed) != ::pthread_self()) ticking.unlock_after_fork();
         at_all.earliest.store(time::min().count(), std::memory_order_relaxed);
         at_heartbeat_safe.earliest.store(time::min().count(), std::memory_order_relaxed);
         for (registrant* r = registrants.first(); r; r = registrants.after(*r)) {
             r->visits_ = 0;
             r->after_fork_in_child();
         }
-        forked = true;
-        lock.unlock_after_fork();
-        making.unlock_after_fork();
     }
 };
 
@@ -231,10 +252,10 @@ no_visits::no_visits(registrant& r) noexcept : of_(r) { state().pass_over(of_); 
 
 no_visits::~no_visits() { state().visit_again(of_); }
 
-void before_fork() noexcept { state().before_fork(); }
-void after_fork_in_parent() noexcept { state().after_fork_in_parent(); }
-void after_fork_in_child() noexcept { state().after_fork_in_child(); }
-bool forked() noexcept { return state().forked; }
+void before_fork() noexcept { state().before_fork(nullptr); }
+void before_fork(void (*drain)() noexcept) noexcept { state().before_fork(drain); }
+void after_fork_in_parent() noexcept { state().after_fork(state().forks.end(false)); }
+void after_fork_in_child() noexcept { state().after_fork(state().forks.end(true)); }
 void lock_making() noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS { state().making.lock(); }  // across functions
 void unlock_making() noexcept TIDEPOOL_NO_THREAD_SAFETY_ANALYSIS { state().making.unlock(); }
 
@@ -265,11 +286,13 @@ bool tick_due(std::chrono::nanoseconds now, which those) noexcept {
     registry_state::looks& of = those == which::all ? all.at_all : all.at_heartbeat_safe;
     if (now.count() < of.earliest.load(std::memory_order_relaxed)) return false;
     if (!all.ticking.try_lock()) return false;
+    all.ticked_by.store(::pthread_self(), std::memory_order_relaxed);
     // Whoever joins from here on lowers it again.
     of.earliest.store(registry_state::time::max().count(), std::memory_order_relaxed);
     bool worked = false;
     const bool left = all.take_turn(of, those == which::heartbeat_safe, now, worked);
     of.unfinished.store(left, std::memory_order_relaxed);
+    all.ticked_by.store({}, std::memory_order_relaxed);
     all.ticking.unlock();
     check_where_checked();
     return worked;

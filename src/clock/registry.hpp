@@ -79,11 +79,12 @@ private:
 
 // Around every fork, by the forking thread: the child's pools are whole, and what other threads had cached is to be had
 // there. A fork that is not announced leaves the child with locks that nobody will open.
+// One that a handler makes inside another one, on the same thread, is only counted.
 void before_fork() noexcept;
+// Calls drain() before it takes the pools' locks, while no other thread can begin a fork.
+void before_fork(void (*drain)() noexcept) noexcept;
 void after_fork_in_parent() noexcept;
 void after_fork_in_child() noexcept;
-// Whether this process is such a child.
-bool forked() noexcept;
 
 // Around the making of a pool that the process has one of: a fork waits for it, so no child finds that pool half made.
 void lock_making() noexcept;

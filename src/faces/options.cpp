@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/forks.hpp"
 #include "base/limits.hpp"
 #include "base/made_once.hpp"
 #include "clock/registry.hpp"
@@ -84,8 +85,9 @@ void stay_loaded() noexcept {
 void listen() {
     constexpr auto begin = [] {
         stay_loaded();
-        if (registry::forked()) return 0;
-        return ::pthread_atfork(registry::before_fork, registry::after_fork_in_parent, registry::after_fork_in_child);
+        if (fork_count() != 0) return 0;
+        return ::pthread_atfork([] { registry::before_fork(); }, registry::after_fork_in_parent,
+                                registry::after_fork_in_child);
     };
     if (made_once<begin>() != 0) throw std::bad_alloc();
 }

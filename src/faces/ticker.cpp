@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/signals_blocked.hpp"
+#include "base/uncancelled.hpp"
 #include "clock/registry.hpp"
 
 namespace tidepool {
@@ -36,6 +37,7 @@ background_ticker::~background_ticker() {
         dismissed_ = true;
     }
     dismissal_.notify_all();
+    const detail::cancellation_off to_the_end;  // join() is a cancellation point, and a destructor may not throw
     thread_.join();
 }
 

@@ -1,6 +1,7 @@
 #include "pool/upkeep.hpp"
 
 #include "base/clock.hpp"
+#include "base/forks.hpp"
 #include "base/lock_guard.hpp"
 #include "base/spin_lock.hpp"
 #include "clock/heartbeat.hpp"
@@ -24,17 +25,19 @@ constexpr unsigned others_wait_rounds = 4096;     // how long a tick waits for o
 class upkeep::in_hand {
 public:
     explicit in_hand(upkeep& its) noexcept
-        : group_(its.under_way_[its.joined_.load(std::memory_order_relaxed)]) {  // relaxed: either group will do
+        : process_(fork_count()),
+          group_(its.under_way_[its.joined_.load(std::memory_order_relaxed)]) {  // relaxed: either group will do
         group_.fetch_add(1, std::memory_order_relaxed);  // ordered by the lock of the list that is taken from
     }
     // Release: partner of wait_for_others(). In a child that was forked from inside, it is not counted any more.
     ~in_hand() {
-        if (group_.load(std::memory_order_relaxed) != 0) group_.fetch_sub(1, std::memory_order_release);
+        if (process_ == fork_count()) group_.fetch_sub(1, std::memory_order_release);
     }
     in_hand(const in_hand&) = delete;
     in_hand& operator=(const in_hand&) = delete;
 
 private:
+    const std::uint32_t process_;
     std::atomic<std::uint32_t>& group_;
     const upstream_call called_;
 };

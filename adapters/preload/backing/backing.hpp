@@ -41,7 +41,7 @@ upstream spans() noexcept;
 
 // Around a fork, by the forking thread.
 void before_fork() noexcept;
-void after_fork() noexcept;
+void after_fork(bool in_child) noexcept;
 
 }  // namespace backing
 }  // namespace preload

@@ -32,6 +32,14 @@ struct oversize_blocks {
 
 constinit detail::immortal<detail::span_regions<oversize_blocks>> its_spans;
 
+// What jemalloc would have called around a fork. Written when it starts.
+struct fork_handlers {
+    void (*before)();
+    void (*in_parent)();
+    void (*in_child)();
+};
+constinit fork_handlers its_fork_handlers{};
+
 }  // namespace
 
 void start(std::chrono::nanoseconds, std::size_t) noexcept {}
@@ -57,11 +65,24 @@ bool purge() noexcept {
 
 upstream spans() noexcept { return its_spans.it; }
 
-// jemalloc has handlers for its own locks.
-void before_fork() noexcept { its_spans.it.before_fork(); }
-void after_fork() noexcept { its_spans.it.after_fork(); }
+// jemalloc's own handlers are called here, and not by every fork: the one that locks would wait for its own thread
+// where a signal handler forks that has interrupted jemalloc.
+void before_fork() noexcept {
+    its_spans.it.before_fork();
+    if (its_fork_handlers.before) its_fork_handlers.before();
+}
+void after_fork(bool in_child) noexcept {
+    if (its_fork_handlers.before) (in_child ? its_fork_handlers.in_child : its_fork_handlers.in_parent)();
+    its_spans.it.after_fork();
+}
 
 }  // namespace other_malloc
 }  // namespace preload
 }  // namespace TIDEPOOL_ABI
 }  // namespace tidepool
+
+// The private copy's pthread_atfork().
+extern "C" int tidepool_je_atfork(void (*before)(), void (*in_parent)(), void (*in_child)()) {
+    tidepool::preload::other_malloc::its_fork_handlers = {before, in_parent, in_child};
+    return 0;
+}

@@ -47,7 +47,7 @@ upstream spans() noexcept { return its_spans.it; }
 
 // mimalloc has no handlers of its own. Each heap is used by its thread only, and what heaps share is free of locks.
 void before_fork() noexcept { its_spans.it.before_fork(); }
-void after_fork() noexcept { its_spans.it.after_fork(); }
+void after_fork(bool) noexcept { its_spans.it.after_fork(); }
 
 }  // namespace other_malloc
 }  // namespace preload

@@ -104,13 +104,13 @@ void* memalign(std::size_t alignment, std::size_t wanted) noexcept {
         [=] { return libc::memalign(alignment, bytes); });
 }
 
-// Fails inside a slow section, where the book, which says whose p is, must not be read.
+// Fails inside a slow section, where the book, which says whose p is, must not be read. So it waits for a fork.
 void* realloc(void* p, std::size_t bytes) noexcept {
     bool entered, ours = false;
     std::size_t leaves = 0;  // what p has, where the new size is one for libc's malloc
     void* moved = nullptr;
     {
-        const slow_section section;
+        const slow_section section(meanwhile::wait);
         entered = static_cast<bool>(section);
         if (entered && bytes == 0 && deallocate_noted(p)) return nullptr;
         if (entered && !serves({bytes})) {
@@ -148,7 +148,7 @@ void free_inside(void* p) noexcept {
 // 0 inside a slow section, for the same reason as realloc().
 std::size_t usable_size(void* p) noexcept {
     {
-        const slow_section section;
+        const slow_section section(meanwhile::wait);
         if (!section) return 0;
         if (const auto had = book().get(p)) return other_malloc::usable_size(p, *had);
     }
@@ -174,12 +174,12 @@ use measure() noexcept {
 upstream spans() noexcept { return other_malloc::spans(); }
 
 void before_fork() noexcept {
-    other_malloc::before_fork();
     book().before_fork();
+    other_malloc::before_fork();
 }
-void after_fork() noexcept {
+void after_fork(bool in_child) noexcept {
+    other_malloc::after_fork(in_child);
     book().after_fork();
-    other_malloc::after_fork();
 }
 
 }  // namespace backing

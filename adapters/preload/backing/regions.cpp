@@ -41,7 +41,7 @@ bool purge() noexcept { return its.release_idle(); }
 upstream spans() noexcept { return its; }
 
 void before_fork() noexcept { its.before_fork(); }
-void after_fork() noexcept { its.after_fork(); }
+void after_fork(bool) noexcept { its.after_fork(); }
 
 }  // namespace other_malloc
 }  // namespace preload

@@ -108,6 +108,8 @@ struct thread_slot : local_head {
     // The thread's own (src/clock/heartbeat.hpp).
     bool heard = false;                // a heartbeat came during an upstream call
     std::uint32_t upstream_calls = 0;  // calls to an upstream that the thread is in
+    // The malloc shim's (adapters/preload/base/slow_section.hpp): whether the thread is in a slow section.
+    std::atomic<bool> in_slow_section = false;
 
     constexpr thread_slot() noexcept : thread_slot(0, false) {}
     constexpr thread_slot(std::uint32_t number, bool is_usable) noexcept : index(number), usable(is_usable) {
