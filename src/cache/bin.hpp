@@ -29,6 +29,7 @@ public:
     std::uint32_t size_class() const noexcept { return size_class_; }
     std::uint32_t local_number() const noexcept { return local_.number; }
     depot& shared() noexcept { return depot_; }
+    std::uint32_t exchanges() const noexcept { return local_.exchanges_; }  // of the local
     bin_counters& counted() noexcept { return bin_.counted; }
 
     // Whether the hits that were granted are used up: then look() is to be called, and the clock to be looked at.

@@ -112,7 +112,8 @@ public:
     // Blocks in the chains of a class; the same.
     std::uint64_t blocks_chained(std::uint32_t size_class) noexcept {
         const cache_bin& b = bin_at(size_class);
-        return b.chained_blocks.get() - b.stolen_blocks.load(std::memory_order_relaxed);
+        const std::uint64_t stolen = b.stolen_blocks.load(std::memory_order_relaxed), chained = b.chained_blocks.get();
+        return chained > stolen ? chained - stolen : 0;
     }
 
     // A magazine from a chain's tail, or null. Lock-free. Relaxed: sums, read when nobody is inside.

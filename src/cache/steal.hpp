@@ -1,6 +1,7 @@
 // Stealing: where to look for a magazine in other threads' locals, and when to stop. Any thread; lock-free.
 //
 // The order of search starts at a given local and goes round, so that thieves spread instead of all robbing local 0.
+// Of those that share a bit it starts in the row of `start`, too, so that a start that changes reaches all of many.
 // Only locals whose hint bit is set are asked. A fruitless look at all locals of a bit lowers it, so the next thief
 // does not repeat it; that is the only write of a miss. Bound: probes_max locals.
 #pragma once
@@ -31,9 +32,10 @@ magazine* steal(hint& where, std::uint32_t start, Locals locals, Take take, Some
     for (std::uint64_t ahead = std::rotr(bits, static_cast<std::uint8_t>(first)); ahead != 0; ahead &= ahead - 1) {
         const std::uint32_t bit = (first + static_cast<std::uint32_t>(std::countr_zero(ahead))) % hint::width;
         const std::uint32_t count = locals();
-        for (std::uint32_t n = bit; n < count; n += hint::width) {
+        const std::uint32_t rows = count > bit ? (count - bit - 1) / hint::width + 1 : 0;
+        for (std::uint32_t row = 0; row < rows; ++row) {
             if (probes++ == probes_max) return nullptr;
-            if (magazine* m = take(n)) return m;
+            if (magazine* m = take(bit + (start / hint::width + row) % rows * hint::width)) return m;
         }
         where.lower(bit, [&] {
             const std::uint32_t count_now = locals();

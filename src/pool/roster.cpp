@@ -75,7 +75,8 @@ local* roster::add(thread_slot& slot, std::uint64_t now) noexcept {
 
 magazine* roster::search(bin& own, generation g) noexcept {
     const std::uint32_t size_class = own.size_class();
-    const std::uint32_t start = own.local_number() + (g == generation::young);
+    // In another row each time: of more than 4096 locals a search asks a part.
+    const std::uint32_t start = own.local_number() + (g == generation::young) + hint::width * own.exchanges();
     return detail::steal(
         own.shared().hint_of(g), start, [&] { return count_.load(std::memory_order_seq_cst); },  // partner: add()
         [&](std::uint32_t n) {

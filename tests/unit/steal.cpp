@@ -87,6 +87,20 @@ TEST_CASE("locals that share a bit are all asked before it is lowered") {
     CHECK(all.where.bits() == 0);
 }
 
+TEST_CASE("a thief begins in the row of its start, so that it reaches any of many locals") {
+    locals all;
+    constexpr std::uint32_t count = 64 * 200, far = 3 + 64 * 190;
+    all.put(far);
+    CHECK(all.steal(0, count) == nullptr);
+    CHECK(all.asked.size() == detail::probes_max);
+    CHECK(all.where.bits() != 0);
+    CHECK(all.steal(64 * 185, count));
+    CHECK(all.asked.size() == 6);
+    all.put(3);
+    CHECK(all.steal(64 * 199, count));  // goes round
+    CHECK(all.asked == std::vector<std::uint32_t>{3 + 64 * 199, 3});
+}
+
 TEST_CASE("all stock is found from any start, for any number of locals") {
     for (const std::uint32_t count : {1U, 2U, 63U, 64U, 65U, 300U, 1000U})
         for (const std::uint32_t start : {0U, 1U, 62U, 63U, 64U, 299U}) {
