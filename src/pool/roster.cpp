@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/lock_guard.hpp"
-#include "base/thread_slots.hpp"
 #include "cache/steal.hpp"
 
 namespace tidepool {
@@ -77,6 +76,21 @@ magazine* roster::steal(bin& own, generation g) noexcept {
         [&](std::uint32_t n) { return by_number_.get(n)->has(size_class, g); });
 }
 
+bool roster::owners_unreachable() noexcept {
+    return asymmetric_fence::refused() || (!thread_slots::alone() && !asymmetric_fence::available());
+}
+
+std::size_t roster::keep_own(local** group, std::size_t count) noexcept {
+    const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i)
+        if (group[i] == mine)
+            group[kept++] = group[i];
+        else
+            group[i]->head->reopen();
+    return kept;
+}
+
 void roster::drain(local& each) noexcept {
     for (std::uint32_t c = 0; c < shared_.sizes.count; ++c)
         for (const generation g : {generation::young, generation::old})
@@ -94,9 +108,8 @@ void roster::thread_exits(std::uint32_t slot) noexcept {
 // ---- around a fork
 
 void roster::stop_all() noexcept {
-    if (!can_visit) return;
     for_each([](local& each) { each.head->stop(); });
-    asymmetric_fence::heavy();
+    if (!(kept_out_ = keep_out())) return;
     const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
     unsigned round = 0;
     for_each([&](local& each) {
@@ -116,7 +129,7 @@ void roster::inherit() noexcept {
         local* each = by_slot_.get(slot);
         if (!each) continue;
         if (each != mine) {
-            if (!can_visit || each->occupied()) {
+            if (!kept_out_ || each->occupied()) {
                 each->abandoned = true;
                 by_slot_.set(slot, nullptr, shared_.records);
                 thread_slots::close(slot, index_);
