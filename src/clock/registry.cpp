@@ -19,6 +19,7 @@
 #include "base/stdio_list.hpp"
 #include "base/thread_safety.hpp"
 #include "base/thread_slots.hpp"
+#include "base/waiting.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -220,7 +221,7 @@ void leave(registrant& r, std::uint32_t index) noexcept {
         const lock_guard hold(all.lock);
         all.registrants.remove(r);
     }
-    for (unsigned round = 0; all.visited(r); ++round) wait_politely(round);
+    for (unsigned round = 0; all.visited(r); ++round) wait_long(round);
     if (index == no_index) return;
     const lock_guard hold(all.lock);
     thread_slots::forget(index);  // before the place can be taken again

@@ -11,7 +11,9 @@ namespace detail {
 
 namespace {
 
-constexpr unsigned owner_wait_rounds = 256;  // how long an owner waits for a visitor before it goes past the cache
+// How long an owner waits for a visitor before it goes past the cache: as long as one that runs may take, and some naps
+// for one that does not, because the owner's priority is higher.
+constexpr unsigned owner_wait_rounds = waits_awake + 16;
 constexpr unsigned fork_wait_rounds = 4096;  // how long a fork waits for all owners: 0.2 s
 
 }  // namespace
@@ -31,7 +33,7 @@ pin roster::enter(local& mine) noexcept {
             return pin(mine, pin::who::owner);
         mine.slot->leave(found);
         if (&found != mine.head) break;
-        wait_politely(round);
+        wait_long(round);
     }
     return pin();
 }

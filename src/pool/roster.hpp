@@ -18,9 +18,9 @@
 
 #include "base/asymmetric_fence.hpp"
 #include "base/sleeping_lock.hpp"
-#include "base/spin_lock.hpp"
 #include "base/stable_table.hpp"
 #include "base/thread_slots.hpp"
+#include "base/waiting.hpp"
 #include "cache/depot.hpp"
 #include "cache/local.hpp"
 #include "cache/pin.hpp"
