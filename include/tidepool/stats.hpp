@@ -34,7 +34,8 @@
     X(upstream_bytes_peak, "bytes", "most that was held from the upstream")                          \
     X(large_blocks, "blocks", "with the program now, directly from the upstream")                    \
     X(large_bytes, "bytes", "with the program now, directly from the upstream")                      \
-    X(locals, "locals", "per-thread caches that exist")
+    X(locals, "locals", "per-thread caches that exist")                                              \
+    X(membarrier_refused, "0 or 1", "1: of threads that run, the caller's own magazines only are seen")
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {

@@ -6,9 +6,6 @@
 #include <atomic>
 #include <cerrno>
 
-#include "base/assert.hpp"
-#include "base/fatal.hpp"
-
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
@@ -31,7 +28,7 @@ int membarrier([[maybe_unused]] int command) noexcept {
 #endif
 }
 
-// What the kernel said. Relaxed: asked twice at worst, and it says the same again.
+// What the kernel said. Relaxed: asked twice at worst. It may change its mind from yes to no only, for good.
 enum class answer { unasked, yes, no };
 std::atomic<answer> registered{answer::unasked};
 
@@ -41,20 +38,29 @@ std::atomic<bool> pretending{false};
 }  // namespace
 
 bool available() noexcept {
-    if (registered.load(std::memory_order_relaxed) == answer::unasked)
-        registered.store(membarrier(register_private_expedited) == 0 ? answer::yes : answer::no,
-                         std::memory_order_relaxed);
-    return registered.load(std::memory_order_relaxed) == answer::yes && !pretending.load(std::memory_order_relaxed);
+    if (refused()) return false;
+    if (registered.load(std::memory_order_relaxed) == answer::unasked) {
+        auto unasked = answer::unasked;
+        registered.compare_exchange_strong(
+            unasked, membarrier(register_private_expedited) == 0 ? answer::yes : answer::no, std::memory_order_relaxed);
+    }
+    return registered.load(std::memory_order_relaxed) == answer::yes;
 }
 
-void heavy() noexcept {
-    TIDEPOOL_ASSERT(registered.load(std::memory_order_relaxed) == answer::yes, "membarrier was not asked for");
-    if (membarrier(private_expedited) != 0) fatal("membarrier failed after the kernel had accepted it");
+bool heavy() noexcept {
+    if (!available()) return false;
+    if (membarrier(private_expedited) == 0) return true;
+    registered.store(answer::no, std::memory_order_relaxed);
+    return false;
+}
+
+bool refused() noexcept {
+    return registered.load(std::memory_order_relaxed) == answer::no || pretending.load(std::memory_order_relaxed);
 }
 
 void after_fork_in_child() noexcept {
-    registered.store(answer::unasked, std::memory_order_relaxed);
-    available();
+    auto yes = answer::yes;
+    registered.compare_exchange_strong(yes, answer::unasked, std::memory_order_relaxed);
 }
 
 void pretend_missing(bool missing) noexcept { pretending.store(missing, std::memory_order_relaxed); }

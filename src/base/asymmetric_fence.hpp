@@ -7,8 +7,9 @@
 // owner, either before the store of the pin slot, and then the load behind it sees the visitor's store, or after it,
 // and then the visitor's load sees the owner inside. So never do both go on.
 //
-// Where the kernel lacks membarrier, available() is false and nobody may look inside another's local: owners rotate
-// themselves on their slow path, and magazines are made small (pool.cpp).
+// Where the kernel lacks membarrier, or a sandbox refuses it from some moment on, nobody may look inside the local of
+// another thread that runs: owners rotate themselves on their slow path (roster.hpp). A sandbox may also end a process
+// that asks, so nobody asks before there is a second thread to keep out.
 //
 // Source: membarrier(2), PRIVATE_EXPEDITED; the asymmetric fences of userspace-rcu. Any thread.
 #pragma once
@@ -20,13 +21,16 @@ inline namespace TIDEPOOL_ABI {
 namespace detail {
 namespace asymmetric_fence {
 
-// Whether heavy() works here. Registers the process with the kernel on first use.
+// Whether heavy() works here, as far as can be known. Registers the process with the kernel on first use.
 bool available() noexcept;
 
-// Needs available(). A few hundred nanoseconds, more with many running threads.
-void heavy() noexcept;
+// False if the system refuses it, and from then on always. A few hundred nanoseconds, more with many running threads.
+bool heavy() noexcept;
 
-// The child is a process of its own to the kernel.
+// Whether it is known to be refused. Asks nobody.
+bool refused() noexcept;
+
+// The child is a process of its own to the kernel, and is registered when it needs to be.
 void after_fork_in_child() noexcept;
 
 // For tests: pools made while this is on behave as on a kernel without membarrier.

@@ -45,6 +45,7 @@ namespace {
 struct table {
     sleeping_lock lock{lock_rank::thread_slots};
     std::array<std::uint64_t, slots_max / 64> taken TIDEPOOL_GUARDED_BY(lock){};  // a bit a slot
+    std::uint32_t adopted TIDEPOOL_GUARDED_BY(lock) = 0;                          // bits set in `taken`
     std::atomic<std::uint32_t> count{0};     // slots that exist; relaxed: written under the lock, only rises
     stable_table<thread_slot> slots;         // written under the lock
     arena records{lock_rank::slot_records};  // used under the lock
@@ -71,9 +72,16 @@ thread_slot* adopt(table& t) noexcept {
             t.count.store(number + 1, std::memory_order_relaxed);
         }
         t.taken[word] |= std::uint64_t{1} << bit;
+        ++t.adopted;
         return slot;
     }
     return nullptr;
+}
+
+void abandon(table& t, const thread_slot& slot) noexcept {
+    const lock_guard hold(t.lock);
+    t.taken[slot.index / 64] &= ~(std::uint64_t{1} << slot.index % 64);
+    --t.adopted;
 }
 
 // The thread-key destructor: runs after the destructors of C++ thread_local objects, which may still use their pools.
@@ -85,8 +93,7 @@ void release_slot(void* value) noexcept {
     this_thread = &exited;
     const signals_blocked undisturbed;
     if (t.leave) t.leave(slot);
-    const lock_guard hold(t.lock);
-    t.taken[slot.index / 64] &= ~(std::uint64_t{1} << slot.index % 64);
+    abandon(t, slot);
 }
 
 // Without a key nobody would tell us of a thread's exit, and its slot would be lost: then there are no slots.
@@ -106,8 +113,7 @@ thread_slot* mine() noexcept {
     table& t = slots();
     thread_slot* slot = make_key(t) ? adopt(t) : nullptr;
     if (slot && ::pthread_setspecific(t.key, slot) != 0) {
-        const lock_guard hold(t.lock);
-        t.taken[slot->index / 64] &= ~(std::uint64_t{1} << slot->index % 64);
+        abandon(t, *slot);
         slot = nullptr;
     }
     this_thread = slot ? slot : &not_yet;
@@ -149,6 +155,12 @@ void check() noexcept {
         fatal("thread slot %u is in use and counts as free", this_thread->index);
 }
 
+bool alone() noexcept {
+    table& t = slots();
+    const lock_guard hold(t.lock);
+    return t.adopted == (this_thread->usable ? 1 : 0);
+}
+
 void before_fork() noexcept {
     table& t = slots();
     t.lock.lock_for_fork();
@@ -165,6 +177,7 @@ void after_fork_in_child() noexcept {
     table& t = slots();
     t.lock.assert_held();  // by before_fork()
     t.taken.fill(0);
+    t.adopted = this_thread->usable;
     if (this_thread->usable) t.taken[this_thread->index / 64] = std::uint64_t{1} << this_thread->index % 64;
     after_fork_in_parent();
 }

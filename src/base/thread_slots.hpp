@@ -41,6 +41,10 @@ void forget(std::uint32_t pool_index) noexcept;
 // Makes the slot of this number forget it. In a forked child, where nobody owns the slot.
 void close(std::uint32_t number, std::uint32_t pool_index) noexcept;
 
+// Whether no other thread has a slot. One that adopts a slot afterwards sees all that the caller did before. Takes the
+// lock.
+bool alone() noexcept;
+
 // Around a fork, by the forking thread. In the child every slot but the caller's is free again.
 void before_fork() noexcept;
 void after_fork_in_parent() noexcept;

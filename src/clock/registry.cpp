@@ -19,6 +19,7 @@
 #include "base/stdio_list.hpp"
 #include "base/thread_safety.hpp"
 #include "base/thread_slots.hpp"
+#include "base/waiting.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -84,7 +85,7 @@ struct registry_state {
         return r.visits_ != 0;
     }
     void wait_for_visits(const registrant& r) noexcept {
-        for (unsigned round = 0; visited(r); ++round) wait_politely(round);
+        for (unsigned round = 0; visited(r); ++round) wait_long(round);
     }
 
     void pass_over(registrant& r) noexcept {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/asymmetric_fence.hpp"
 #include "base/fatal.hpp"
 #include "base/lock_guard.hpp"
 #include "pool/pool.hpp"
@@ -110,6 +111,7 @@ tidepool::stats pool::snapshot() noexcept {
     now.ticks = rotation_.ticks();
     now.bypasses = supply_.past_cache();
     if (!shared_.ready()) return now;
+    now.membarrier_refused = asymmetric_fence::refused();
     const lock_guard hold(roster_.visiting);
     const census cached(roster_, shared_);
     now.bytes_cached = cached.bytes;

@@ -76,7 +76,7 @@ pool::~pool() {
 bool pool::set_up() noexcept {
     if (shared_.ready()) return true;
     const lock_guard hold(roster_.growing);
-    return shared_.ready() || (supply_.blocks.set_up() && shared_.set_up(!roster_.can_visit));
+    return shared_.ready() || (supply_.blocks.set_up() && shared_.set_up(roster::owners_unreachable()));
 }
 
 // The calling thread inside its local, which is not older than the last tick.

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/lock_guard.hpp"
-#include "base/thread_slots.hpp"
 #include "cache/steal.hpp"
 
 namespace tidepool {
@@ -12,7 +11,9 @@ namespace detail {
 
 namespace {
 
-constexpr unsigned owner_wait_rounds = 256;  // how long an owner waits for a visitor before it goes past the cache
+// How long an owner waits for a visitor before it goes past the cache: as long as one that runs may take, and some naps
+// for one that does not, because the owner's priority is higher.
+constexpr unsigned owner_wait_rounds = waits_awake + 16;
 constexpr unsigned fork_wait_rounds = 4096;  // how long a fork waits for all owners: 0.2 s
 
 }  // namespace
@@ -36,7 +37,7 @@ pin roster::enter(local& mine) noexcept {
         mine.slot->leave(left_behind ? *mine.head : found);
         if (left_behind) continue;
         if (&found != mine.head) break;
-        wait_politely(round);
+        wait_long(round);
     }
     return pin();
 }
@@ -86,6 +87,21 @@ magazine* roster::search(bin& own, generation g) noexcept {
         [&](std::uint32_t n) { return by_number_.get(n)->has(size_class, g); });
 }
 
+bool roster::owners_unreachable() noexcept {
+    return asymmetric_fence::refused() || (!thread_slots::alone() && !asymmetric_fence::available());
+}
+
+std::size_t roster::keep_own(local** group, std::size_t count) noexcept {
+    const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i)
+        if (group[i] == mine)
+            group[kept++] = group[i];
+        else
+            group[i]->head->reopen();
+    return kept;
+}
+
 void roster::drain(local& each) noexcept {
     for (std::uint32_t c = 0; c < shared_.sizes.count; ++c)
         for (const generation g : {generation::young, generation::old})
@@ -105,9 +121,8 @@ void roster::thread_exits(std::uint32_t slot) noexcept {
 // ---- around a fork
 
 void roster::stop_all() noexcept {
-    if (!can_visit) return;
     for_each([](local& each) { each.head->stop(); });
-    asymmetric_fence::heavy();
+    if (!(kept_out_ = keep_out())) return;
     const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
     unsigned round = 0;
     for_each([&](local& each) {
@@ -134,7 +149,7 @@ void roster::inherit() noexcept {
         local* each = by_slot_.get(slot);
         if (!each) continue;
         if (each != mine) {
-            if (!can_visit || each->occupied()) {
+            if (!kept_out_ || each->occupied()) {
                 abandon(*each, slot);
                 continue;
             }

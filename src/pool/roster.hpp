@@ -1,5 +1,8 @@
 // Whose locals there are: a thread's way into its own, a visitor's into all. Any thread.
 //
+// Without membarrier nobody knows whether another thread is inside its local. The caller's own local is visited then,
+// and those of threads that have exited, whose stock is in their chains, are drained. Threads that run rotate theirs.
+//
 // Invariants:
 //  1. A thread slot has at most one local in a pool, and the local stays with the slot when the thread exits.
 //  2. Locals have dense numbers, are never freed and never move while the pool lives.
@@ -15,8 +18,9 @@
 
 #include "base/asymmetric_fence.hpp"
 #include "base/sleeping_lock.hpp"
-#include "base/spin_lock.hpp"
 #include "base/stable_table.hpp"
+#include "base/thread_slots.hpp"
+#include "base/waiting.hpp"
 #include "cache/depot.hpp"
 #include "cache/local.hpp"
 #include "cache/pin.hpp"
@@ -32,11 +36,11 @@ namespace detail {
 class roster {
 public:
     // `index`: the pool's place in the threads' tables, known before the first entry.
-    roster(depots& shared, const std::uint32_t& index) noexcept
-        : can_visit(asymmetric_fence::available()), shared_(shared), index_(index) {}
+    roster(depots& shared, const std::uint32_t& index) noexcept : shared_(shared), index_(index) {}
 
-    // Whether owners can be kept out. Fixed.
-    const bool can_visit;
+    // Whether other threads are out of reach: the way without membarrier (keep_out()). Asks the system only if there
+    // are other threads.
+    static bool owners_unreachable() noexcept;
 
     sleeping_lock growing{lock_rank::pool_growing};    // held while depots or a local are made
     sleeping_lock visiting{lock_rank::pool_visiting};  // one visitor at a time; never held across a call to the source
@@ -78,8 +82,8 @@ public:
     enum patience : unsigned { brief = 128, with_naps = 160 };
 
     // Calls look(pin&) for each local with wanted(const local&), with its owner kept out. Returns how many were passed
-    // over. Needs `visiting`. Groups share one heavy fence, so the cost of a visit is one for each 64 threads, and
-    // nobody is kept waiting for longer than a group takes.
+    // over because their owner is inside. Needs `visiting`. Groups share one heavy fence, so the cost of a visit is one
+    // for each 64 threads, and nobody is kept waiting for longer than a group takes.
     template <class Wanted, class Look>
     std::uint32_t visit(Wanted wanted, patience how_long, Look look) noexcept TIDEPOOL_REQUIRES(visiting);
     template <class Look>
@@ -118,6 +122,12 @@ private:
     // Locals that are stopped together, and share one heavy fence.
     static constexpr std::uint32_t visited_at_once = 64;
 
+    // Once locals are stopped: whether owners who are not inside stay out from here on. A thread that has no slot yet
+    // sees that they are stopped when it is given one; only other threads that have one need the heavy fence.
+    static bool keep_out() noexcept { return thread_slots::alone() || asymmetric_fence::heavy(); }
+    // Where that is not to be had: all are reopened but the caller's own, which comes first. How many that is.
+    std::size_t keep_own(local** group, std::size_t count) noexcept;
+
     template <class Look>
     static std::uint32_t visit_stopped(local** group, std::size_t count, patience how_long, Look look) noexcept;
     magazine* search(bin& own, generation g) noexcept;
@@ -132,6 +142,7 @@ private:
     stable_table<local> by_number_;
     stable_table<local> by_slot_;
     std::atomic<std::uint32_t> count_{0};  // locals that exist; written under `growing`
+    bool kept_out_ = false;                // by the fork under way; under both locks
 };
 
 template <class Give>
@@ -151,7 +162,6 @@ void roster::call_in(std::uint64_t bytes, Give give) noexcept {
 
 template <class Wanted, class Look>
 std::uint32_t roster::visit(Wanted wanted, patience how_long, Look look) noexcept {
-    if (!can_visit) return 0;
     const std::uint32_t locals = count();
     std::uint32_t passed_over = 0;
     std::array<local*, visited_at_once> group;
@@ -164,8 +174,8 @@ std::uint32_t roster::visit(Wanted wanted, patience how_long, Look look) noexcep
             group[stopped++] = each;
         }
         if (stopped == 0) break;
-        asymmetric_fence::heavy();
-        passed_over += visit_stopped(group.data(), stopped, how_long, look);
+        const std::size_t visited = keep_out() ? stopped : keep_own(group.data(), stopped);
+        passed_over += visit_stopped(group.data(), visited, how_long, look);
     }
     return passed_over;
 }

@@ -3,7 +3,7 @@
 #include "base/clock.hpp"
 #include "base/forks.hpp"
 #include "base/lock_guard.hpp"
-#include "base/spin_lock.hpp"
+#include "base/waiting.hpp"
 #include "clock/heartbeat.hpp"
 #include "clock/registry.hpp"
 

@@ -25,6 +25,7 @@
 #include "candidates.hpp"
 #include "clock/registry.hpp"
 #include "memory_use.hpp"
+#include "reach.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 #include "worker.hpp"
@@ -80,7 +81,7 @@ template <class Condition, class Deed>
 
 // Eight sleeping threads hold 8 MiB each that other threads allocated. Checks how much stays resident after ticks.
 [[maybe_unused]] void sleepers_keep_nothing(const tidepool::upstream& below, std::size_t left_max) {
-    if (!support::resident_is_ours) return;
+    if (!support::resident_is_ours || !support::others_in_reach()) return;
     constexpr std::size_t each_bytes = 8 * mib, threads = 8;
     tidepool::pool_resource pool(hand_ticked(), below);
     std::vector<std::unique_ptr<support::worker>> workers;

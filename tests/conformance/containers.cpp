@@ -23,6 +23,7 @@
 #include <tidepool/pool_resource.hpp>
 
 #include "counting_upstream.hpp"
+#include "reach.hpp"
 #include "setups.hpp"
 #include "threads.hpp"
 #include "worker.hpp"
@@ -175,7 +176,7 @@ TEST_CASE_TEMPLATE("every container behaves as over standard memory and returns 
         CHECK(std::distance(got.begin(), got.end()) == std::distance(expected.begin(), expected.end()));
         CHECK(std::is_permutation(got.begin(), got.end(), expected.begin()));
     });
-    CHECK(way.pool().stats().blocks_in_use == before);
+    if (support::others_in_reach()) CHECK(way.pool().stats().blocks_in_use == before);
     CHECK(way.pool().stats().large_blocks == 0);
 }
 
@@ -205,7 +206,7 @@ TEST_CASE_TEMPLATE("containers may be built, swapped, grown and destroyed by dif
             right.reset();
         });
     });
-    CHECK(way.pool().stats().blocks_in_use == before);
+    if (support::others_in_reach()) CHECK(way.pool().stats().blocks_in_use == before);
     CHECK(way.pool().stats().large_blocks == 0);
 }
 
@@ -219,7 +220,7 @@ TEST_CASE_TEMPLATE("threads fill and destroy containers over one pool concurrent
             erase_some(filled);
         });
     });
-    CHECK(way.pool().stats().blocks_in_use == before);
+    if (support::others_in_reach()) CHECK(way.pool().stats().blocks_in_use == before);
 }
 
 TEST_CASE("nested pmr containers allocate everything from the pool") {

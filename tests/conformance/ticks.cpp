@@ -17,6 +17,7 @@
 #include "calm.hpp"
 #include "counting_upstream.hpp"
 #include "held_blocks.hpp"
+#include "reach.hpp"
 #include "setups.hpp"
 #include "worker.hpp"
 
@@ -131,6 +132,7 @@ TEST_CASE("allocation alone ticks the pool itself and pools that nobody touches"
 }
 
 TEST_CASE("trim returns idle memory of running, sleeping and exited threads") {
+    if (!support::others_in_reach()) return;
     for (const auto source : {block_source::spans, block_source::direct}) {
         counting_upstream upstream;
         pool_resource pool(hand_ticked(source), upstream);

@@ -13,6 +13,7 @@
 
 #include "counting_upstream.hpp"
 #include "memory_use.hpp"
+#include "reach.hpp"
 #include "scale.hpp"
 #include "seed.hpp"
 #include "stamps.hpp"
@@ -53,6 +54,7 @@ void use(tidepool::pool_resource& pool, support::stamps& stamps, std::size_t me,
 }  // namespace
 
 TEST_CASE("a thread finds no state of an earlier pool in a new one") {
+    if (!support::others_in_reach()) return;
     constexpr std::size_t generations = support::scaled(1000);
     std::array<support::worker, 4> crew;
     support::rng random = support::make_rng();
@@ -143,6 +145,7 @@ TEST_CASE("pools are constructed and destroyed while others are in use") {
 }
 
 TEST_CASE("four threads use three hundred pools at once") {
+    if (!support::others_in_reach()) return;
     // More than direct_pools, the pin slots of a thread.
     constexpr std::size_t pools = 300;
     struct one {

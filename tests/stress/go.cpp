@@ -13,6 +13,7 @@
 
 #include "calm.hpp"
 #include "counting_upstream.hpp"
+#include "reach.hpp"
 #include "threads.hpp"
 #include "worker.hpp"
 
@@ -167,6 +168,7 @@ TEST_CASE("the factory is called only on a miss") {
 }
 
 TEST_CASE("a hundred objects survive one tick, and none survives two") {
+    if (!support::others_in_reach()) return;
     support::calm no_dice;
     for (const std::size_t capacity : {std::size_t{1}, std::size_t{16}})
         for (const whose stock : {whose::running, whose::sleeping, whose::exited}) {
@@ -192,6 +194,7 @@ TEST_CASE("a hundred objects survive one tick, and none survives two") {
 }
 
 TEST_CASE("objects of sleeping and exited threads survive one tick, and none survives two") {
+    if (!support::others_in_reach()) return;
     support::calm no_dice;
     lives counts;
     objects pool({&counts}, {}, object_options(1));
@@ -251,6 +254,7 @@ TEST_CASE("a pool refers to no object after all were taken") {
 }
 
 TEST_CASE("trim destroys idle objects down to the requested number") {
+    if (!support::others_in_reach()) return;
     support::calm no_dice;
     lives counts;
     objects pool({&counts}, {}, object_options(1));
@@ -293,6 +297,7 @@ TEST_CASE("a block pool starts empty and asks its upstream only on a miss") {
 }
 
 TEST_CASE("a hundred blocks survive one tick, and none survives two") {
+    if (!support::others_in_reach()) return;
     support::calm no_dice;
     for (const whose stock : {whose::running, whose::sleeping, whose::exited}) {
         CAPTURE(static_cast<int>(stock));

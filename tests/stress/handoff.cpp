@@ -13,6 +13,7 @@
 
 #include "counting_upstream.hpp"
 #include "memory_use.hpp"
+#include "reach.hpp"
 #include "scale.hpp"
 #include "seed.hpp"
 #include "stamps.hpp"
@@ -155,6 +156,7 @@ TEST_CASE("memory stays bounded when other threads free what some allocate") {
 }
 
 TEST_CASE("empty magazines return from the allocating thread to the freeing thread") {
+    if (!support::others_in_reach()) return;
     // Each round empties and fills about eighty magazines; if they stayed where they become empty, they would cost 160
     // KiB a round.
     constexpr std::size_t blocks = 20'000, bytes = 64;
@@ -183,6 +185,7 @@ TEST_CASE("empty magazines return from the allocating thread to the freeing thre
 }
 
 TEST_CASE("a thread that only frees does not accumulate blocks") {
+    if (!support::others_in_reach()) return;
     constexpr std::size_t blocks = support::scaled(1'000'000), bytes = 256;
     support::counting_upstream books;
     {

@@ -12,6 +12,7 @@
 #include "calm.hpp"
 #include "counting_upstream.hpp"
 #include "memory_use.hpp"
+#include "reach.hpp"
 #include "scale.hpp"
 #include "stamps.hpp"
 #include "threads.hpp"
@@ -97,6 +98,7 @@ TEST_CASE("memory depends on concurrent threads, not on a hundred thousand in al
 }
 
 TEST_CASE("the stock of an exited thread is available to others at once") {
+    if (!support::others_in_reach()) return;
     support::calm no_dice;
     constexpr std::size_t bytes = 64, count = 5000;
     for (const auto source : both_sources)
@@ -131,6 +133,7 @@ TEST_CASE("the stock of an exited thread is available to others at once") {
 }
 
 TEST_CASE("one thread finds the stock of two hundred others") {
+    if (!support::others_in_reach()) return;
     support::calm no_dice;
     constexpr std::size_t donors = 200, bytes = 256, of_each = 1000;
     for (const auto source : both_sources) {

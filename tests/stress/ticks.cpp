@@ -12,6 +12,7 @@
 
 #include "calm.hpp"
 #include "counting_upstream.hpp"
+#include "reach.hpp"
 #include "scale.hpp"
 #include "seed.hpp"
 #include "stamps.hpp"
@@ -110,6 +111,7 @@ TEST_CASE("ticks, trims and snapshots by other threads lose no block") {
 }
 
 TEST_CASE("stock of sleeping and exited threads is returned after two ticks") {
+    if (!support::others_in_reach()) return;
     for (const auto source : both_sources) {
         support::counting_upstream books;
         {
@@ -132,6 +134,7 @@ TEST_CASE("stock of sleeping and exited threads is returned after two ticks") {
 }
 
 TEST_CASE("five hundred sleeping threads keep no stock") {
+    if (!support::others_in_reach()) return;
     constexpr std::size_t threads = support::under_tsan ? 100 : 500;
     for (const auto source : both_sources) {
         support::counting_upstream books;
@@ -155,6 +158,7 @@ TEST_CASE("five hundred sleeping threads keep no stock") {
 }
 
 TEST_CASE("trim returns stock of sleeping threads at once") {
+    if (!support::others_in_reach()) return;
     for (const auto source : both_sources) {
         support::counting_upstream books;
         {
@@ -176,6 +180,7 @@ TEST_CASE("trim returns stock of sleeping threads at once") {
 }
 
 TEST_CASE("a busy thread loses the stock that it does not use") {
+    if (!support::others_in_reach()) return;
     // With dice, the one size in use is refilled all the while and has more than two magazines.
     const support::calm no_dice;
     for (const auto source : both_sources) {
@@ -263,6 +268,7 @@ TEST_CASE("release() goes on beside ticks from threads that never used the pool"
 }
 
 TEST_CASE("allocation alone ticks every pool") {
+    if (!support::others_in_reach()) return;
     support::counting_upstream idle_books, busy_books;
     {
         tidepool::pool_options options = ticks_by_hand(tidepool::block_source::spans);

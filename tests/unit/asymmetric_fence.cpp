@@ -6,12 +6,16 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
 #include "counting_upstream.hpp"
+#include "died.hpp"
+#include "filter.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 #include "traffic.hpp"
@@ -49,6 +53,61 @@ TEST_CASE("without membarrier no local is visited") {
         CHECK_FALSE(asymmetric_fence::available());
     }
     CHECK(asymmetric_fence::available() == before);
+}
+
+TEST_CASE("membarrier that is refused some day is done without from then on") {
+    if (support::under_tsan) return;  // threads in a child
+    tidepool::pool_resource pool(ticks_by_hand(tidepool::block_source::spans));
+    pool.deallocate(pool.allocate(100), 100);
+    const support::death child = support::died([&] {
+        support::worker other;
+        const auto use = [&] {
+            std::vector<void*> taken;
+            for (int i = 0; i < 3000; ++i) taken.push_back(pool.allocate(100));
+            for (void* each : taken) pool.deallocate(each, 100);
+        };
+        other.run(use);
+        pool.tick();
+        if (!support::filter_calls({SYS_membarrier}, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW)) return;
+        for (int round = 0; round < 3; ++round) {
+            use();
+            other.run(use);
+            pool.tick();
+            use();
+            pool.trim();
+            if (pool.stats().bytes_cached != 0) std::_Exit(2);  // the caller's own magazines are reached
+            use();
+            pool.tick();
+            pool.tick();
+            if (pool.stats().bytes_cached != 0) std::_Exit(3);
+        }
+        if (pool.stats().membarrier_refused != 1) std::_Exit(4);
+        if (pool.stats().hits_private == 0) std::_Exit(5);
+    });
+    CHECK(child.exit_status == 0);
+    CHECK(child.signal == 0);
+}
+
+TEST_CASE("a process with one thread asks for no membarrier") {
+    if (support::under_asan || support::under_tsan) return;  // which ask for it themselves, or start threads
+    const support::death child = support::died([] {
+        if (!support::filter_calls({SYS_membarrier}, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ALLOW)) return;
+        tidepool::pool_resource pool;
+        for (int i = 0; i < 1000; ++i) pool.deallocate(pool.allocate(100), 100);
+        pool.tick();
+        pool.trim();
+        if (pool.stats().bytes_cached != 0) std::_Exit(2);
+        const pid_t again = ::fork();
+        if (again == 0) {
+            pool.tick();
+            pool.trim();
+            std::_Exit(pool.stats().bytes_cached == 0 ? 0 : 1);
+        }
+        int status = -1;
+        if (::waitpid(again, &status, 0) != again || status != 0) std::_Exit(3);
+    });
+    CHECK(child.exit_status == 0);
+    CHECK(child.signal == 0);
 }
 
 TEST_CASE("without membarrier ticks and trims under load lose no block") {

@@ -11,7 +11,7 @@
 #include <memory>
 
 #include "base/asymmetric_fence.hpp"
-#include "base/spin_lock.hpp"
+#include "base/waiting.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
 

@@ -10,6 +10,7 @@
 #include <barrier>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <set>
 #include <thread>
 #include <vector>
@@ -111,4 +112,19 @@ TEST_CASE("check() finds a slot that is not in its place") {
               ++mine->index;
               thread_slots::check();
           }).said("is not in its place"));
+}
+
+TEST_CASE("a thread is alone until another one has a slot, and when that has exited") {
+    const support::death child = support::died([] {  // where no other test has left threads
+        if (!thread_slots::alone()) std::_Exit(2);
+        thread_slots::mine();
+        if (!thread_slots::alone()) std::_Exit(3);
+        std::thread([] {
+            if (thread_slots::alone()) std::_Exit(4);
+            thread_slots::mine();
+            if (thread_slots::alone()) std::_Exit(5);
+        }).join();
+        if (!thread_slots::alone()) std::_Exit(6);
+    });
+    CHECK((support::under_tsan || child.exit_status == 0));
 }

@@ -24,6 +24,9 @@ struct huge_blocks {
 
 constinit detail::immortal<detail::span_regions<huge_blocks>> its_spans;
 
+// At its first block mimalloc looks at files of the system, which a sandbox may forbid later.
+__attribute__((constructor)) void start() noexcept { mi_free(mi_malloc(1)); }
+
 }  // namespace
 
 void start(std::chrono::nanoseconds, std::size_t) noexcept {}

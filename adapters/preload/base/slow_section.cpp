@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <limits>
 
-#include "base/spin_lock.hpp"
 #include "base/thread_slots.hpp"
+#include "base/waiting.hpp"
 
 #include <tidepool/detail/pin_slot.hpp>
 
