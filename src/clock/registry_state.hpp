@@ -22,7 +22,7 @@
 #include "base/thread_safety.hpp"
 #include "base/thread_slots.hpp"
 #include "base/waiting.hpp"
-#include "clock/registry.hpp"
+#include "clock/registrant.hpp"
 
 #include <tidepool/detail/config.hpp>
 

@@ -174,12 +174,12 @@ use measure() noexcept {
 upstream spans() noexcept { return other_malloc::spans(); }
 
 void before_fork() noexcept {
-    book().before_fork();
     other_malloc::before_fork();
+    book().before_fork();
 }
 void after_fork(bool in_child) noexcept {
-    other_malloc::after_fork(in_child);
     book().after_fork();
+    other_malloc::after_fork(in_child);
 }
 
 }  // namespace backing
