@@ -71,7 +71,7 @@ EXPORTED void* calloc(std::size_t count, std::size_t bytes) noexcept {
 
 EXPORTED void* realloc(void* p, std::size_t bytes) noexcept {
     if (!p) return allocate(bytes);
-    const std::size_t after = tidepool::detail::page_map::class_after(p);
+    const std::size_t after = class_after(p, "realloc");
     if (after) return reallocate(p, after - 1, bytes);
     return bytes > bytes_max ? fail(ENOMEM) : backing::realloc(p, bytes);
 }
@@ -114,7 +114,7 @@ EXPORTED void free_aligned_sized(void* p, std::size_t, std::size_t) noexcept { d
 
 EXPORTED std::size_t malloc_usable_size(void* p) noexcept {
     if (!p) return 0;
-    const std::size_t after = tidepool::detail::page_map::class_after(p);
+    const std::size_t after = class_after(p, "malloc_usable_size");
     return after ? class_bytes(after - 1) : backing::usable_size(p);
 }
 

@@ -191,7 +191,15 @@ void* allocate_aligned_missed(std::size_t alignment, std::size_t bytes) noexcept
     return allocate_large_aligned(alignment, bytes);
 }
 
+std::size_t class_after(const void* p, const char* what) noexcept {
+    const spans::location found = spans::locate(p);
+    if (found.begin ? found.begin != p : found.in || reinterpret_cast<std::uintptr_t>(p) % granule != 0)
+        fatal("%s of foreign pointer %p: no block begins there", what, p);
+    return found.in ? found.in->size_class + 1 : 0;
+}
+
 void deallocate_missed(void* block, std::size_t size_class) noexcept {
+    class_after(block, "free");
     const slow_section section;
     pool* to = section ? pool_ready() : nullptr;
     if (to)
@@ -206,7 +214,10 @@ void* allocate_large_zeroed(std::size_t bytes) noexcept {
     return ask_backing(bytes, [=] { return backing::calloc(1, bytes); });
 }
 
-void deallocate_other(void* p) noexcept { backing::free(p); }
+void deallocate_other(void* p) noexcept {
+    class_after(p, "free");
+    backing::free(p);
+}
 
 bool trim(std::size_t keep) noexcept {
     std::size_t gone = 0;

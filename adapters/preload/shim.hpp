@@ -48,8 +48,13 @@ void deallocate_missed(void* block, std::size_t size_class) noexcept;
 // calloc() of a size that no class serves.
 void* allocate_large_zeroed(std::size_t bytes) noexcept;
 
-// A pointer that is not the pool's, and not null. errno is left as it was.
+// A pointer that is not the pool's, and not null. errno is left as it was. Ends the program where no block can begin
+// there.
 void deallocate_other(void* p) noexcept;
+
+// The size class of the pool's block that begins at p, plus one; 0 where p is not the pool's. Ends the program where p
+// lies inside a block or between blocks. `what` the program does with it, for the message.
+std::size_t class_after(const void* p, const char* what) noexcept;
 
 // Returns all idle memory of all threads except `keep` bytes. Whether there was any.
 bool trim(std::size_t keep) noexcept;

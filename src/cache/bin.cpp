@@ -69,6 +69,14 @@ bool bin::give_chain(void* block, std::uint64_t depot_bytes_max) noexcept {
     return true;
 }
 
+bool bin::holds_lately(const void* block) const noexcept {
+    constexpr std::size_t lately = 8;
+    const auto is_in = [&](void* const* begin, std::size_t count) {
+        return std::find(begin + count - std::min(count, lately), begin + count, block) != begin + count;
+    };
+    return is_in(hot_.begin, hot_.count()) || (bin_.spare && is_in(bin_.spare->blocks(), bin_.spare->count()));
+}
+
 // Whether a further private magazine might take the local above its bound, were all of them full.
 bool bin::over_private_limit() noexcept {
     return local_.private_bytes_ + depot_.magazine_bytes > all().limits.private_bytes_max;

@@ -55,6 +55,9 @@ public:
     // there is no empty magazine to be had. O(1), or O(classes) over the limit.
     bool give_chain(void* block, std::uint64_t depot_bytes_max) noexcept;
 
+    // Whether the block is among the last few in the own magazines: then it is freed twice. O(1).
+    bool holds_lately(const void* block) const noexcept;
+
     // ---- magazines
 
     // Makes `m` the loaded magazine. The one before it becomes the spare if it can, so that a program that swings

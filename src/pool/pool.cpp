@@ -6,6 +6,7 @@
 
 #include "base/chaos.hpp"
 #include "base/clock.hpp"
+#include "base/fatal.hpp"
 #include "base/lock_guard.hpp"
 #include "base/poison.hpp"
 #include "clock/heartbeat.hpp"
@@ -155,6 +156,8 @@ void pool::deallocate(void* block, std::uint32_t size_class) noexcept {
         pin mine = enter();
         if (mine) {
             bin own = mine.of(size_class);
+            if (own.holds_lately(block))
+                fatal("double free of %p: size class %u (%zu B)", block, size_class, shared_.sizes[size_class]);
             done = own.give_private(block) || own.give_chain(block, supply_.depot_bytes_max());
             own.shorten_look();
             if (!done) full = own.detach_full();

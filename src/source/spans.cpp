@@ -146,6 +146,18 @@ std::uint32_t spans::number_of(const span_class& s, const span& in, std::uint32_
     return index;
 }
 
+spans::location spans::locate(const void* p) noexcept {
+    location found;
+    found.in = page_map::find(p);
+    if (!found.in) return found;
+    const span_class& s = found.in->owner->classes_[found.in->size_class];
+    found.bytes = s.block_bytes;
+    const auto offset = static_cast<std::uint64_t>(static_cast<const std::byte*>(p) - found.in->base);
+    found.number = static_cast<std::uint32_t>(offset / s.block_bytes);
+    if (found.number < s.shape.blocks) found.begin = found.in->base + found.number * s.block_bytes;
+    return found;
+}
+
 void spans::drain(std::uint32_t size_class, void** blocks, std::size_t count, bool stale) noexcept {
     if (!classes_) return handle_foreign(size_class, blocks, count);
     span_class& s = classes_[size_class];

@@ -72,6 +72,16 @@ using foreign_handler = void (*)(void* block) noexcept;
 
 class spans final : public source {
 public:
+    // The block that an address lies in, of any pool; `begin` is null where it lies in none. A block in use, whose span
+    // stays where it is; any other address may be anything. Any thread, without a lock.
+    struct location {
+        span* in = nullptr;
+        std::byte* begin = nullptr;
+        std::size_t bytes = 0;
+        std::uint32_t number = 0;
+    };
+    static location locate(const void* p) noexcept;
+
     spans(block_sizes sizes, metered_upstream& from, arena& records, std::size_t idle_bytes_max = 0,
           foreign_handler foreign = nullptr) noexcept
         : sizes_(sizes), foreign_(foreign), upstream_(from), records_(records), idle_(from, records, idle_bytes_max) {}

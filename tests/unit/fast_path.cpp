@@ -110,6 +110,27 @@ TEST_CASE("a new thread slot has no local and misses in every pool") {
     CHECK(missed == static_cast<int>(detail::direct_pools) * 4);
 }
 
+TEST_CASE("a block that is given twice in a row misses, also where it is the only one") {
+    if (detail::always_slow) return;
+    borrowed_slot slot;
+    open_local l;
+    small_magazine m;
+    l.load(3, m, 1000);
+    slot->pin_slots[5].set(l.front);
+    std::array<int, 2> blocks{};
+    int missed = 0;
+    const auto give = [&](void* block) { detail::give_or(5, detail::bin_offset_of(3), block, [&] { ++missed; }); };
+    give(&blocks[0]);
+    CHECK(missed == 0);
+    give(&blocks[0]);
+    CHECK(missed == 1);
+    give(&blocks[1]);
+    give(&blocks[1]);
+    CHECK(missed == 2);
+    CHECK(l.of(3).count() == 2);
+    CHECK(&slot->pin_slots[5].get() == &l.front);
+}
+
 TEST_CASE("a private hit takes the newest block and is counted; a miss changes nothing") {
     if (detail::always_slow) return;  // these builds always take the slow path
     borrowed_slot slot;
