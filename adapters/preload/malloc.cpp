@@ -2,6 +2,7 @@
 // are silent.
 #include <malloc.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
@@ -9,9 +10,10 @@
 #include <cstring>
 
 #include "adapters/preload/base/exported.hpp"
-#include "backing/backing.hpp"
 #include "base/pages.hpp"
+#include "large.hpp"
 #include "shim.hpp"
+#include "watched.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -28,21 +30,21 @@ void* fail(int with) noexcept {
 
 // A block stays where it is if at least half of it is used, or there is no smaller one.
 void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
-    const std::size_t has = class_bytes(size_class);
+    const std::size_t room = class_bytes(size_class), has = watched::size_of(p, size_class, "realloc");
     if (bytes == 0) {
         deallocate(p, size_class);
         return nullptr;
     }
-    const bool fits = bytes <= has;
-    if (fits && (bytes >= has / 2 || size_class == 0)) return p;
+    const bool fits = watched::with_room(bytes) <= room;
+    if (fits && (bytes >= room / 2 || size_class == 0)) return watched::sized(p, bytes);
     const int before = errno;
     void* other = allocate(bytes);
     if (!other) {
         if (!fits) return nullptr;
         errno = before;
-        return p;
+        return watched::sized(p, bytes);
     }
-    std::memcpy(other, p, fits ? bytes : has);
+    std::memcpy(other, p, std::min(bytes, has));
     deallocate(p, size_class);
     return other;
 }
@@ -73,7 +75,7 @@ EXPORTED void* realloc(void* p, std::size_t bytes) noexcept {
     if (!p) return allocate(bytes);
     const std::size_t after = class_after(p, "realloc");
     if (after) return reallocate(p, after - 1, bytes);
-    return bytes > bytes_max ? fail(ENOMEM) : backing::realloc(p, bytes);
+    return bytes > bytes_max ? fail(ENOMEM) : large::realloc(p, bytes);
 }
 
 EXPORTED void* reallocarray(void* p, std::size_t count, std::size_t bytes) noexcept {
@@ -108,14 +110,20 @@ EXPORTED void* pvalloc(std::size_t bytes) noexcept {
 
 EXPORTED void cfree(void* p) noexcept { deallocate(p); }
 
-// C23. The size may be that of a realloc() that left the block where it was, so the page map is used nevertheless.
-EXPORTED void free_sized(void* p, std::size_t) noexcept { deallocate(p); }
-EXPORTED void free_aligned_sized(void* p, std::size_t, std::size_t) noexcept { deallocate(p); }
+// C23. As sized delete (new.cpp).
+EXPORTED void free_sized(void* p, std::size_t bytes) noexcept {
+    check_size(p, bytes);
+    deallocate(p);
+}
+EXPORTED void free_aligned_sized(void* p, std::size_t, std::size_t bytes) noexcept {
+    check_size(p, bytes);
+    deallocate(p);
+}
 
 EXPORTED std::size_t malloc_usable_size(void* p) noexcept {
     if (!p) return 0;
     const std::size_t after = class_after(p, "malloc_usable_size");
-    return after ? class_bytes(after - 1) : backing::usable_size(p);
+    return after ? watched::size_of(p, after - 1, "malloc_usable_size") : large::usable_size(p);
 }
 
 EXPORTED int malloc_trim(std::size_t keep) noexcept { return trim(keep); }

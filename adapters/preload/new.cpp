@@ -115,8 +115,11 @@ template <class Miss>
 // The size that the program says is not believed: a wrong one would put the block among those of another class, over
 // its neighbours. The page map is as fast.
 template <class Plain>
-[[gnu::always_inline]] inline void delete_sized(void* p, Plain plain) noexcept {
-    plain_forms::replaced ? plain() : deallocate(p);
+[[gnu::always_inline]] inline void delete_sized(void* p, std::size_t bytes, Plain plain) noexcept {
+    if (plain_forms::replaced) [[unlikely]]
+        return plain();
+    check_size(p, bytes);
+    deallocate(p);
 }
 
 }  // namespace
@@ -179,15 +182,15 @@ EXPORTED void operator delete[](void* p, align_val_t alignment, const nothrow_t&
     plain_forms::call_delete_array(p, alignment);
 }
 
-EXPORTED void operator delete(void* p, size_t) noexcept {
-    delete_sized(p, [=] { plain_forms::call_delete(p); });
+EXPORTED void operator delete(void* p, size_t bytes) noexcept {
+    delete_sized(p, bytes, [=] { plain_forms::call_delete(p); });
 }
-EXPORTED void operator delete[](void* p, size_t) noexcept {
-    delete_sized(p, [=] { plain_forms::call_delete_array(p); });
+EXPORTED void operator delete[](void* p, size_t bytes) noexcept {
+    delete_sized(p, bytes, [=] { plain_forms::call_delete_array(p); });
 }
-EXPORTED void operator delete(void* p, size_t, align_val_t alignment) noexcept {
-    delete_sized(p, [=] { plain_forms::call_delete(p, alignment); });
+EXPORTED void operator delete(void* p, size_t bytes, align_val_t alignment) noexcept {
+    delete_sized(p, bytes, [=] { plain_forms::call_delete(p, alignment); });
 }
-EXPORTED void operator delete[](void* p, size_t, align_val_t alignment) noexcept {
-    delete_sized(p, [=] { plain_forms::call_delete_array(p, alignment); });
+EXPORTED void operator delete[](void* p, size_t bytes, align_val_t alignment) noexcept {
+    delete_sized(p, bytes, [=] { plain_forms::call_delete_array(p, alignment); });
 }

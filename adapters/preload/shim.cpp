@@ -19,7 +19,9 @@
 #include "base/fatal.hpp"
 #include "base/limits.hpp"
 #include "clock/registry.hpp"
+#include "large.hpp"
 #include "pool/pool.hpp"
+#include "watched.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -45,7 +47,7 @@ void deallocate_aside(pool& to) noexcept {
         if (const std::size_t after = page_map::class_after(block))
             to.deallocate(block, static_cast<std::uint32_t>(after - 1));
         else
-            backing::free_inside(block);
+            large::free_inside(block);
         block = next;
     }
 }
@@ -57,10 +59,12 @@ void before_fork() noexcept {
     if (inside++ != 0) return;
     registry::before_fork();
     backing::before_fork();
+    if constexpr (hardened) watched_large::before_fork();
 }
 
 void after_fork_in_parent() noexcept {
     if (inside == 1) {
+        if constexpr (hardened) watched_large::after_fork();
         backing::after_fork();
         registry::after_fork_in_parent();
     }
@@ -69,6 +73,7 @@ void after_fork_in_parent() noexcept {
 
 void after_fork_in_child() noexcept {
     if (inside == 1) {
+        if constexpr (hardened) watched_large::after_fork();
         backing::after_fork();
         registry::after_fork_in_child();
     }
@@ -88,12 +93,15 @@ pool* build() noexcept {
                          .limits = {.blocks_per_magazine_max = magazine::capacity_max,
                                     .magazine_bytes_max = limits::shim_magazine_bytes,
                                     .local_bytes_max = static_cast<std::size_t>(current.local_bytes),
-                                    .depot_bytes_max = static_cast<std::size_t>(current.depot_bytes),
-                                    .private_bytes_max = limits::shim_private_bytes},
+                                    // What is lent would lengthen the quarantine, not serve anybody.
+                                    .depot_bytes_max = hardened ? 0 : static_cast<std::size_t>(current.depot_bytes),
+                                    .private_bytes_max = limits::shim_private_bytes,
+                                    .quarantine = hardened},
                          .decay_interval = std::chrono::milliseconds(current.decay_ms),
                          .index_wanted = shim_index,
                          .idle_bytes_max = static_cast<std::size_t>(current.idle_bytes),
-                         .foreign = backing::free_inside};
+                         .foreign = backing::free_inside,
+                         .watches_contents = hardened};
     pool* fresh = ::new (place) pool(plan, backing::spans());
     ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     the_pool.store(fresh, std::memory_order_release);  // the pool, for built()
@@ -152,12 +160,12 @@ void* ask_backing(std::size_t bytes, Ask ask) noexcept {
 }
 
 void* allocate_large(std::size_t bytes) noexcept {
-    return ask_backing(bytes, [=] { return backing::malloc(bytes); });
+    return ask_backing(bytes, [=] { return large::malloc(bytes); });
 }
 
 void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept {
     if (alignment > bytes_max || bytes > bytes_max - alignment) return no_memory();
-    return ask_backing(bytes, [=] { return backing::memalign(alignment, bytes); });
+    return ask_backing(bytes, [=] { return large::memalign(alignment, bytes); });
 }
 
 void* allocate_slow(std::size_t size_class) noexcept {
@@ -176,14 +184,16 @@ void* allocate_slow(std::size_t size_class) noexcept {
 }  // namespace
 
 void* allocate_missed(std::size_t bytes) noexcept {
-    const std::size_t size_class = size_class_of(bytes, 1);
-    return size_class == no_size_class ? allocate_large(bytes) : allocate_slow(size_class);
+    const std::size_t size_class = size_class_of(watched::with_room(bytes), 1);
+    return size_class == no_size_class ? allocate_large(bytes) : watched::sized(allocate_slow(size_class), bytes);
 }
 
 void* allocate_aligned_missed(std::size_t alignment, std::size_t bytes) noexcept {
     const std::size_t size_class = size_class_of(bytes, alignment);
     if (size_class == no_size_class) return allocate_large_aligned(alignment, bytes);
-    void* p = allocate_slow(size_class);
+    if (watched::wants_guards(size_class, bytes))
+        if (void* p = watched_large::guarded(alignment, bytes)) return p;
+    void* p = watched::sized(allocate_slow(size_class), bytes);
     if ((reinterpret_cast<std::uintptr_t>(p) & (alignment - 1)) == 0) return p;
     // The backing's, which is large enough but aligned to 16 only: allocated in a slow section, or freed to the pool by
     // a sized form.
@@ -199,24 +209,32 @@ std::size_t class_after(const void* p, const char* what) noexcept {
 }
 
 void deallocate_missed(void* block, std::size_t size_class) noexcept {
-    class_after(block, "free");
+    if constexpr (!hardened) class_after(block, "free");  // else the ledger looks, too
     const slow_section section;
     pool* to = section ? pool_ready() : nullptr;
     if (to)
         to->deallocate(block, static_cast<std::uint32_t>(size_class));
     else if (page_map::find(block))
-        set_aside(block);
+        watched::check_aside(block), set_aside(block);
     else
         backing::free(block);  // by a sized form, before the pool was there
 }
 
 void* allocate_large_zeroed(std::size_t bytes) noexcept {
-    return ask_backing(bytes, [=] { return backing::calloc(1, bytes); });
+    return ask_backing(bytes, [=] { return large::calloc(1, bytes); });
+}
+
+void check_said_size(void* p, std::size_t bytes) noexcept {
+    if (!p || plain_forms::sizes_ignored) return;
+    if (page_map::find(p))
+        watched::check_size(p, bytes);
+    else
+        watched_large::check_size(p, bytes);
 }
 
 void deallocate_other(void* p) noexcept {
     class_after(p, "free");
-    backing::free(p);
+    large::free(p);
 }
 
 bool trim(std::size_t keep) noexcept {
@@ -229,6 +247,7 @@ bool trim(std::size_t keep) noexcept {
             gone = p->trim(keep);
         }
     }
+    if constexpr (hardened) watched_large::trim();
     return backing::trim(keep) || gone > 0;
 }
 

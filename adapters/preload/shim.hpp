@@ -56,6 +56,14 @@ void deallocate_other(void* p) noexcept;
 // lies inside a block or between blocks. `what` the program does with it, for the message.
 std::size_t class_after(const void* p, const char* what) noexcept;
 
+void check_said_size(void* p, std::size_t bytes) noexcept;
+// In a hardened build, before p is freed by a form that says its size: ends the program where that is another.
+inline void check_size([[maybe_unused]] void* p, [[maybe_unused]] std::size_t bytes) noexcept {
+#if defined(TIDEPOOL_HARDENED)
+    check_said_size(p, bytes);
+#endif
+}
+
 // Returns all idle memory of all threads except `keep` bytes. Whether there was any.
 bool trim(std::size_t keep) noexcept;
 

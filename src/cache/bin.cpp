@@ -14,7 +14,7 @@ namespace detail {
 
 void* bin::take_private() noexcept {
     if (hot_.empty()) {
-        if (!bin_.spare || bin_.spare->empty()) return nullptr;
+        if (!bin_.spare || bin_.spare->empty() || all().limits.quarantine) return nullptr;
         swap_with_spare();
     }
     --hot_.hits_left;
@@ -40,6 +40,11 @@ void* bin::take_from(magazine* m) noexcept {
 }
 
 bool bin::give_private(void* block) noexcept {
+    if (all().limits.quarantine) {
+        if (!bin_.spare || bin_.spare->full()) return false;
+        bin_.spare->push(block);
+        return true;
+    }
     if (hot_.full()) {
         if (!bin_.spare || bin_.spare->full()) return false;
         swap_with_spare();
@@ -49,8 +54,8 @@ bool bin::give_private(void* block) noexcept {
 }
 
 bool bin::give_chain(void* block, std::uint64_t depot_bytes_max) noexcept {
-    const bool over_limit = over_private_limit();
-    if (bin_.spare || (over_limit && hot_.begin)) {
+    const bool quarantine = all().limits.quarantine, over_limit = over_private_limit();
+    if (bin_.spare || (over_limit && hot_.begin && !quarantine)) {
         if (!local_.may_chain(depot_.magazine_bytes, depot_bytes_max)) return false;
         magazine* full = bin_.spare ? std::exchange(bin_.spare, nullptr) : hide();
         if (!push(full)) {
@@ -65,7 +70,7 @@ bool bin::give_chain(void* block, std::uint64_t depot_bytes_max) noexcept {
     magazine* fresh = take_empty();
     if (!fresh) return false;
     fresh->push(block);
-    load(fresh);
+    quarantine ? static_cast<void>(bin_.spare = account_in(fresh)) : load(fresh);
     return true;
 }
 
@@ -128,6 +133,8 @@ magazine* bin::take_empty() noexcept {
 }
 
 magazine* bin::detach_full() noexcept {
+    if (all().limits.quarantine)
+        if (magazine* oldest = pop(bin_.chain_of(generation::young).pop_tail())) return oldest;
     magazine* full = hide();
     if (bin_.spare) std::swap(full, bin_.spare);
     return full ? account_out(full) : nullptr;
@@ -235,6 +242,7 @@ void bin::empty_private(Keep keep) noexcept {
 }
 
 void bin::empty_to_chain() noexcept {
+    if (all().limits.quarantine) return empty_to_outgoing();  // nobody may take it before a tick
     empty_private([this](magazine* m) { push_or_send(m); });
     bin_.surplus.store(cache_bin::all_surplus, std::memory_order_relaxed);  // its owner is going, or gone
 }
