@@ -32,20 +32,20 @@ void* fail(int with) noexcept {
 void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
     const std::size_t room = class_bytes(size_class), has = watched::size_of(p, size_class, "realloc");
     if (bytes == 0) {
-        deallocate(p, size_class);
+        deallocate(p);
         return nullptr;
     }
     const bool fits = watched::with_room(bytes) <= room;
-    if (fits && (bytes >= room / 2 || size_class == 0)) return watched::sized(p, bytes);
+    if (fits && (bytes >= room / 2 || size_class == 0)) return watched::resized(p, bytes);
     const int before = errno;
     void* other = allocate(bytes);
     if (!other) {
         if (!fits) return nullptr;
         errno = before;
-        return watched::sized(p, bytes);
+        return watched::resized(p, bytes);
     }
     std::memcpy(other, p, std::min(bytes, has));
-    deallocate(p, size_class);
+    deallocate(p);
     return other;
 }
 

@@ -44,7 +44,9 @@ constinit std::atomic<bool> loaded{false};  // our constructor has run
 void deallocate_aside(pool& to) noexcept {
     for (aside_block* block = take_aside(); block;) {
         aside_block* next = block->next;
-        if (const std::size_t after = page_map::class_after(block))
+        const std::size_t after = page_map::class_after(block);
+        if (hardened && after) watched::deallocated_aside(block);
+        if (after)
             to.deallocate(block, static_cast<std::uint32_t>(after - 1));
         else
             large::free_inside(block);
@@ -181,19 +183,22 @@ void* allocate_slow(std::size_t size_class) noexcept {
     return no_memory();
 }
 
+// In a hardened build: the program is given the block.
+void* watch(void* p, std::size_t bytes) noexcept { return hardened ? watched::taken(p, bytes) : p; }
+
 }  // namespace
 
 void* allocate_missed(std::size_t bytes) noexcept {
     const std::size_t size_class = size_class_of(watched::with_room(bytes), 1);
-    return size_class == no_size_class ? allocate_large(bytes) : watched::sized(allocate_slow(size_class), bytes);
+    return size_class == no_size_class ? allocate_large(bytes) : watch(allocate_slow(size_class), bytes);
 }
 
 void* allocate_aligned_missed(std::size_t alignment, std::size_t bytes) noexcept {
     const std::size_t size_class = size_class_of(bytes, alignment);
     if (size_class == no_size_class) return allocate_large_aligned(alignment, bytes);
-    if (watched::wants_guards(size_class, bytes))
+    if (watched::lacks_room(size_class, bytes) && bytes != 0 && watched::wants_guards())
         if (void* p = watched_large::guarded(alignment, bytes)) return p;
-    void* p = watched::sized(allocate_slow(size_class), bytes);
+    void* p = watch(allocate_slow(size_class), bytes);
     if ((reinterpret_cast<std::uintptr_t>(p) & (alignment - 1)) == 0) return p;
     // The backing's, which is large enough but aligned to 16 only: allocated in a slow section, or freed to the pool by
     // a sized form.
@@ -209,15 +214,12 @@ std::size_t class_after(const void* p, const char* what) noexcept {
 }
 
 void deallocate_missed(void* block, std::size_t size_class) noexcept {
-    if constexpr (!hardened) class_after(block, "free");  // else the ledger looks, too
+    if constexpr (!hardened) class_after(block, "free");  // else it has been looked at
     const slow_section section;
     pool* to = section ? pool_ready() : nullptr;
-    if (to)
-        to->deallocate(block, static_cast<std::uint32_t>(size_class));
-    else if (page_map::find(block))
-        watched::check_aside(block), set_aside(block);
-    else
-        backing::free(block);  // by a sized form, before the pool was there
+    if (to) return to->deallocate(block, static_cast<std::uint32_t>(size_class));
+    if constexpr (hardened) watched::set_aside(block);
+    set_aside(block);
 }
 
 void* allocate_large_zeroed(std::size_t bytes) noexcept {

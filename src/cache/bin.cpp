@@ -14,7 +14,7 @@ namespace detail {
 
 void* bin::take_private() noexcept {
     if (hot_.empty()) {
-        if (!bin_.spare || bin_.spare->empty() || all().limits.quarantine) return nullptr;
+        if (!bin_.spare || bin_.spare->empty() || quarantine()) return nullptr;
         swap_with_spare();
     }
     --hot_.hits_left;
@@ -40,22 +40,18 @@ void* bin::take_from(magazine* m) noexcept {
 }
 
 bool bin::give_private(void* block) noexcept {
-    if (all().limits.quarantine) {
-        if (!bin_.spare || bin_.spare->full()) return false;
-        bin_.spare->push(block);
-        return true;
-    }
-    if (hot_.full()) {
-        if (!bin_.spare || bin_.spare->full()) return false;
+    if (given_.full()) {
+        if (!bin_.spare || bin_.spare->full() || quarantine()) return false;
         swap_with_spare();
     }
-    *hot_.top++ = block;
+    *given_.top++ = block;
     return true;
 }
 
 bool bin::give_chain(void* block, std::uint64_t depot_bytes_max) noexcept {
-    const bool quarantine = all().limits.quarantine, over_limit = over_private_limit();
-    if (bin_.spare || (over_limit && hot_.begin && !quarantine)) {
+    if (quarantine()) return rest_in_chain(block, depot_bytes_max);
+    const bool over_limit = over_private_limit();
+    if (bin_.spare || (over_limit && hot_.begin)) {
         if (!local_.may_chain(depot_.magazine_bytes, depot_bytes_max)) return false;
         magazine* full = bin_.spare ? std::exchange(bin_.spare, nullptr) : hide();
         if (!push(full)) {
@@ -70,7 +66,7 @@ bool bin::give_chain(void* block, std::uint64_t depot_bytes_max) noexcept {
     magazine* fresh = take_empty();
     if (!fresh) return false;
     fresh->push(block);
-    quarantine ? static_cast<void>(bin_.spare = account_in(fresh)) : load(fresh);
+    load(fresh);
     return true;
 }
 
@@ -133,8 +129,7 @@ magazine* bin::take_empty() noexcept {
 }
 
 magazine* bin::detach_full() noexcept {
-    if (all().limits.quarantine)
-        if (magazine* oldest = pop(bin_.chain_of(generation::young).pop_tail())) return oldest;
+    if (quarantine()) return detach_oldest();
     magazine* full = hide();
     if (bin_.spare) std::swap(full, bin_.spare);
     return full ? account_out(full) : nullptr;
@@ -153,16 +148,16 @@ void bin::swap_with_spare() noexcept {
     show(std::exchange(bin_.spare, before));
 }
 
-void bin::show(magazine* m) noexcept {
-    hot_.begin = m->blocks();
-    hot_.top = hot_.begin + m->count();
-    hot_.end = hot_.begin + m->capacity();
+void bin::show_in(hot_bin& its, magazine* m) noexcept {
+    its.begin = m->blocks();
+    its.top = its.begin + m->count();
+    its.end = its.begin + m->capacity();
 }
 
-magazine* bin::hide() noexcept {
-    magazine* m = loaded();
-    if (m) m->set_count(hot_.count());
-    hot_.top = hot_.begin = hot_.end = nullptr;
+magazine* bin::hide_in(hot_bin& its) noexcept {
+    magazine* m = loaded_in(its);
+    if (m) m->set_count(its.count());
+    its.top = its.begin = its.end = nullptr;
     return m;
 }
 
@@ -221,8 +216,8 @@ magazine* bin::pop(magazine* m) noexcept {
 // ---- upkeep
 
 bool bin::unused() noexcept {
-    return !hot_.begin && !bin_.spare && bin_.empties.empty() && bin_.chain_of(generation::young).empty() &&
-           bin_.chain_of(generation::old).empty();
+    return !hot_.begin && !given_.begin && !bin_.spare && bin_.empties.empty() &&
+           bin_.chain_of(generation::young).empty() && bin_.chain_of(generation::old).empty();
 }
 
 // Each private magazine that holds something goes to keep(m), each other one to the stock.
@@ -230,7 +225,7 @@ template <class Keep>
 void bin::empty_private(Keep keep) noexcept {
     count_hits();
     magazine* const loaded = hide();
-    for (magazine* m : {loaded, std::exchange(bin_.spare, nullptr)}) {
+    for (magazine* m : {loaded, hide_in(given_), std::exchange(bin_.spare, nullptr)}) {
         if (!m) continue;
         account_out(m);
         if (m->empty())
@@ -242,7 +237,7 @@ void bin::empty_private(Keep keep) noexcept {
 }
 
 void bin::empty_to_chain() noexcept {
-    if (all().limits.quarantine) return empty_to_outgoing();  // nobody may take it before a tick
+    if (quarantine()) return empty_to_outgoing();  // nobody may take it before a tick
     empty_private([this](magazine* m) { push_or_send(m); });
     bin_.surplus.store(cache_bin::all_surplus, std::memory_order_relaxed);  // its owner is going, or gone
 }
@@ -273,7 +268,8 @@ std::uint64_t bin::check(bool still) const noexcept {
         fatal("local %u, size class %u: %td of %td blocks are loaded, and %d of %d hits left", local_.number,
               size_class_, hot_.top - hot_.begin, hot_.end - hot_.begin, hot_.hits_left, hot_.hits_granted);
     std::uint64_t bytes = 0;
-    for (const magazine* m : {loaded(), bin_.spare}) {
+    magazine* const given = quarantine() ? loaded_in(given_) : nullptr;
+    for (const magazine* m : {loaded(), given, bin_.spare}) {
         if (!m) continue;
         bytes += depot_.magazine_bytes;
         if (m->size_class() != size_class_ || m->count() > m->capacity())

@@ -27,7 +27,7 @@ namespace {
 void* take(bin& own, roster& everyone, bool quarantine) noexcept {
     if (!chance(8)) {
         if (void* block = own.take_private()) return block;
-        if (void* block = quarantine ? nullptr : own.take_chain()) return block;
+        if (void* block = quarantine ? own.take_rested() : own.take_chain()) return block;
     }
     if (magazine* m = quarantine ? nullptr : everyone.steal(own, generation::young)) {
         own.counted().hits_steal.add(1);
@@ -110,7 +110,7 @@ void* pool::allocate(std::uint32_t size_class) noexcept {
         if (mine) {
             bin own = mine.of(size_class);
             if ((look = own.look_is_due())) own.look(now_for_looks());
-            block = take(own, roster_, shared_.limits.quarantine);
+            block = take(own, roster_, hardened && shared_.limits.quarantine);
             if (!block) {
                 own.counted().misses.add(1);
                 if (supply_.makes_blocks) {
@@ -127,7 +127,7 @@ void* pool::allocate(std::uint32_t size_class) noexcept {
     if constexpr (always_slow)
         if (block) {
             unpoison(block, shared_.sizes[size_class]);
-            if constexpr (hardened) supply_.watched.out(block, size_class);
+            if (hardened && !plan_.watches_contents) supply_.watched.out(block, size_class);
         }
     return block;
 }
@@ -149,7 +149,7 @@ void* pool::refill(magazine* m, std::uint32_t wanted) noexcept {
         return nullptr;
     }
     m->set_count(got);
-    if (shared_.limits.quarantine) shuffle(m->blocks(), got, supply_.given(size_class));
+    if (hardened && shared_.limits.quarantine) shuffle(m->blocks(), got, supply_.given(size_class));
     void* block = m->pop();
     if (!roster_.install(m, [](bin_counters& counted) { counted.refills.add(1); })) supply_.put(m);
     return block;
@@ -158,7 +158,7 @@ void* pool::refill(magazine* m, std::uint32_t wanted) noexcept {
 // ---- from the program ----------------------------------------------------------------------------------------------
 
 void pool::deallocate(void* block, std::uint32_t size_class) noexcept {
-    if constexpr (hardened) supply_.watched.in(block, size_class);
+    if (hardened && !plan_.watches_contents) supply_.watched.in(block, size_class);
     poison(block, shared_.sizes[size_class]);
     magazine* full = nullptr;
     bool done = false;
@@ -184,7 +184,7 @@ void pool::deallocate(void* block, std::uint32_t size_class) noexcept {
 
 // Hands a full magazine down and loads it again, empty but for the one block; or makes room for the block so.
 void pool::spill(magazine* full, void* block) noexcept {
-    if (shared_.limits.quarantine) {
+    if (hardened && shared_.limits.quarantine) {
         const std::uint32_t size_class = full->size_class();
         supply_.put(full);
         bool done = false;

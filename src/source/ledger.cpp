@@ -1,78 +1,26 @@
 #include "source/ledger.hpp"
 
-#include <algorithm>
-
 #include "base/fatal.hpp"
 #include "base/thread_id.hpp"
-#include "source/contents.hpp"
+#include "source/block_watch.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
 
-namespace {
-
-constexpr std::size_t before_max = 16;  // bytes in front of a block that are looked at when it is freed
-
-void check_idle(const void* block, const spans::location& at, block_line::known its) noexcept {
-    const std::size_t where = contents::changed_idle(block, at.bytes, at.bytes - its.spare);
-    if (where != contents::no_change)
-        fatal(
-            "write after free: byte %zu of %p was changed while it was idle: size class %u (%zu B), freed last by "
-            "thread "
-            "%u",
-            where, block, at.in->size_class, at.bytes, its.freed_by);
-}
-
-void check_spare(const void* block, const spans::location& at, block_line::known its) noexcept {
-    const std::size_t asked = at.bytes - its.spare;
-    const std::size_t where = contents::changed_spare(static_cast<const std::byte*>(block) + asked, its.spare);
-    if (where != contents::no_change)
-        fatal("overflow: byte %zu of %p was changed, of which %zu were asked for: size class %u (%zu B)", asked + where,
-              block, asked, at.in->size_class, at.bytes);
-}
-
-// What lies in front of the block is its neighbour's: room that was not asked for, or idle. Where the neighbour's line
-// changes meanwhile, nothing is known.
-void check_before(const std::byte* block, const spans::location& at) noexcept {
-    if (at.number == 0) return;
-    const block_line::known its = (at.line - 1)->get();
-    std::size_t where = contents::no_change;
-    if (its.state == block_state::idle) {
-        where = contents::changed_idle(block - before_max, before_max, before_max);
-    } else if (its.state == block_state::with_program) {
-        const std::size_t bytes = std::min<std::size_t>(its.spare, before_max);
-        where = contents::changed_spare(block - bytes, bytes);
-    }
-    if (where == contents::no_change) return;
-    std::atomic_thread_fence(std::memory_order_acquire);  // the bytes above before the look below
-    if ((at.line - 1)->get() == its)
-        fatal("underflow: a byte in front of %p was changed: size class %u (%zu B)", static_cast<const void*>(block),
-              at.in->size_class, at.bytes);
-}
-
-void check_idle(const void* block) noexcept {
-    const spans::location at = spans::locate(block);
-    check_idle(block, at, at.line->get());
-}
-
-}  // namespace
-
 void ledger::out(void* block, std::uint32_t size_class) noexcept {
-    if (spans_) {
-        const spans::location at = spans::locate(block);
-        block_line::known its = at.line->get();
-        if (its.state != block_state::idle)
-            fatal("%p was given out twice: size class %u (%zu B)", block, size_class, at.bytes);
-        if (watches_contents_) check_idle(block, at, its);
-        its.state = block_state::with_program;
-        its.spare = 0;
-        ++its.uses;
-        at.line->set(its);
+    if (!spans_) {
+        // Relaxed: whoever frees the block has it from whoever took it, and so sees what was written before.
+        if (!book_.set(block, {size_class, 0, true})) complete_.store(false, std::memory_order_relaxed);
         return;
     }
-    // Relaxed: whoever frees the block has it from whoever took it, and so sees what was written before.
-    if (!book_.set(block, {size_class, 0, true})) complete_.store(false, std::memory_order_relaxed);
+    block_line& its_line = *spans::locate(block).line;
+    block_line::known its = its_line.get();
+    if (its.state != block_state::idle)
+        fatal("%p was given out twice: size class %u (%zu B)", block, size_class, sizes_[size_class]);
+    its.state = block_state::with_program;
+    ++its.uses;
+    its_line.set(its);
 }
 
 void ledger::in(void* block, std::uint32_t size_class) noexcept {
@@ -82,12 +30,7 @@ void ledger::in(void* block, std::uint32_t size_class) noexcept {
     check_size(block, at.in->size_class, size_class);
     block_line::known its = at.line->give_back(thread_id());
     if (its.state != block_state::with_program) freed_twice(block, size_class, its.freed_by);
-    if (watches_contents_) {
-        check_spare(block, at, its);
-        check_before(at.begin, at);
-        contents::fill_idle(block, at.bytes, at.bytes - its.spare);
-    }
-    its.freed_by = thread_id();
+    its = at.line->get();
     its.state = block_state::idle;
     at.line->set(its);
 }
@@ -108,7 +51,7 @@ void ledger::forget(void* const* blocks, std::size_t count) noexcept {
         if (!spans_)
             book_.erase(blocks[i]);
         else if (watches_contents_)
-            check_idle(blocks[i]);
+            block_watch::check_idle(blocks[i]);
 }
 
 std::uint64_t ledger::with_program(std::uint32_t size_class) noexcept {

@@ -1,8 +1,8 @@
 // The hardened build's ledger of every block: where it is now. Catches a double free, a wrong size and a foreign
-// pointer at the call that does it, and in a pool that watches contents also what was written into a block while it was
-// idle, in front of it, or behind what the program asked for. Any thread.
+// pointer at the call that does it. Any thread.
 //
-// A block of a span has its line beside the span; the blocks of other sources have theirs in a book here.
+// A block of a span has its line beside the span; the blocks of other sources have theirs in a book here. Of a pool
+// that watches contents, the shim keeps the lines, by block_watch.hpp, and only what goes down is looked at here.
 #pragma once
 
 #include <atomic>

@@ -17,8 +17,9 @@ namespace detail {
 
 class pool;
 
-// Builds that check, drop or poison blocks do so in the slow functions and see every block there.
-inline constexpr bool always_slow = hardened || chaotic || poisoning;
+// Builds that check, drop or poison blocks do so in the slow functions and see every block there. The hardened shim
+// that users get looks at them itself.
+inline constexpr bool always_slow = checked || poisoning;
 
 // Makes the compiler change a word in memory with one instruction, where it would take two with the value it has at
 // hand.

@@ -72,8 +72,10 @@ struct hot_bin {
 
 static_assert(sizeof(hot_bin) == bin_stride);
 
-// A local's: one for no class, which never has a magazine, and one for each class (bin_offset_of()).
-inline constexpr std::size_t hot_bin_count = size_class_count + 1;
+// A local's: one for no class, which never has a magazine, and one for each class (bin_offset_of()). In a hardened
+// build twice as many: with a quarantine, what is given goes to those of the second half.
+inline constexpr std::size_t hot_bins_taken_from = size_class_count + 1;
+inline constexpr std::size_t hot_bin_count = hot_bins_taken_from * (hardened ? 2 : 1);
 
 // What a stopped local shows: no magazine for any class.
 extern constinit std::array<hot_bin, hot_bin_count> closed_bins;
