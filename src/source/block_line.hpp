@@ -14,7 +14,7 @@ namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
 
-// given_back: on its way, its contents are just being overwritten.
+// given_back: on its way, to the program or from it; its contents are just being overwritten.
 enum class block_state : std::uint8_t { idle, given_back, with_program };
 
 class block_line {
@@ -32,6 +32,14 @@ public:
     // Release: what was written into the block so far.
     void set(known its) noexcept { word_.store(of(its), std::memory_order_release); }
 
+    // The block's bytes are about to change. What is written from here on is seen by nobody who does not see this, too,
+    // when it looks at the line again behind an acquire fence: partner: check_before() in block_watch.cpp.
+    void begin_change(known its) noexcept {
+        its.state = block_state::given_back;
+        word_.store(of(its), std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_release);
+    }
+
     // From the program; returns what was known. Where that is not with_program, nothing has changed. Acquire and
     // release as above.
     known give_back(std::uint32_t thread) noexcept {
@@ -42,8 +50,10 @@ public:
             known after = its;
             after.freed_by = thread;
             after.state = block_state::given_back;
-            if (word_.compare_exchange_weak(word, of(after), std::memory_order_acq_rel, std::memory_order_acquire))
-                return its;
+            if (!word_.compare_exchange_weak(word, of(after), std::memory_order_acq_rel, std::memory_order_acquire))
+                continue;
+            std::atomic_thread_fence(std::memory_order_release);  // as begin_change()
+            return its;
         }
     }
 

@@ -56,7 +56,7 @@ void check_before(const spans::location& at) noexcept {
         where = contents::changed_spare(at.begin - bytes, bytes);
     }
     if (where == contents::no_change) return;
-    std::atomic_thread_fence(std::memory_order_acquire);  // the bytes above before the look below
+    std::atomic_thread_fence(std::memory_order_acquire);  // the bytes above before the look below; begin_change()
     if ((at.line - 1)->get() == its)
         fatal("underflow: a byte in front of %p was changed: size class %u (%zu B)", static_cast<void*>(at.begin),
               at.in->size_class, at.bytes);
@@ -68,6 +68,7 @@ void take(const spans::location& at, std::size_t asked) noexcept {
     block_line::known its = at.line->get();
     if (its.state != block_state::idle) not_out(at, "given out twice:", its);
     check_idle(at, its);
+    at.line->begin_change(its);
     its.state = block_state::with_program;
     its.spare = static_cast<std::uint16_t>(at.bytes - asked);
     ++its.uses;
@@ -92,9 +93,7 @@ void give(const void* p, const spans::location& at) noexcept {
 }
 
 void open(const spans::location& at) noexcept {
-    block_line::known its = at.line->get();
-    its.state = block_state::given_back;
-    at.line->set(its);
+    at.line->begin_change(at.line->get());
 }
 
 void close(const spans::location& at) noexcept {
