@@ -8,6 +8,7 @@
 #include "backing/backing.hpp"
 #include "base/forks.hpp"
 #include "clock/registry.hpp"
+#include "large.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -44,6 +45,7 @@ void before_fork() noexcept {
     });
     signals_before = before;
     backing::before_fork();
+    if constexpr (detail::hardened) watched_large::before_fork();
 }
 
 void after_fork(bool in_child) noexcept {
@@ -55,6 +57,7 @@ void after_fork(bool in_child) noexcept {
     const fork_nest::end_of which = nest.end(in_child);
     if (which == fork_nest::end_of::nested) return;
     const sigset_t before = signals_before;  // another thread may fork from here on
+    if constexpr (detail::hardened) watched_large::after_fork();
     backing::after_fork(which == fork_nest::end_of::in_child);
     if (which == fork_nest::end_of::in_child) {
         registry::after_fork_in_child();

@@ -10,9 +10,10 @@
 #include <cstring>
 
 #include "adapters/preload/base/exported.hpp"
-#include "backing/backing.hpp"
 #include "base/pages.hpp"
+#include "large.hpp"
 #include "shim.hpp"
+#include "watched.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -29,22 +30,22 @@ void* fail(int with) noexcept {
 
 // A block stays where it is if at least half of it is used, or there is no smaller one.
 void* reallocate(void* p, std::size_t size_class, std::size_t bytes) noexcept {
-    const std::size_t has = class_bytes(size_class);
+    const std::size_t room = class_bytes(size_class), has = watched::size_of(p, size_class, "realloc");
     if (bytes == 0) {
-        deallocate(p, size_class);
+        deallocate(p);
         return nullptr;
     }
-    const bool fits = bytes <= has;
-    if (fits && (bytes >= has / 2 || size_class == 0)) return p;
+    const bool fits = watched::with_room(bytes) <= room;
+    if (fits && (bytes >= room / 2 || size_class == 0)) return watched::resized(p, bytes);
     const int before = errno;
     void* other = allocate(bytes);
     if (!other) {
         if (!fits) return nullptr;
         errno = before;
-        return p;
+        return watched::resized(p, bytes);
     }
-    std::memcpy(other, p, fits ? bytes : has);
-    deallocate(p, size_class);
+    std::memcpy(other, p, std::min(bytes, has));
+    deallocate(p);
     return other;
 }
 
@@ -53,18 +54,18 @@ void* reallocate_large(void* p, std::size_t bytes) noexcept {
     if (bytes > bytes_max) return fail(ENOMEM);
     const int before = errno;
     if (bytes > 0 && bytes <= pooled_bytes_max)
-        if (const std::size_t has = backing::usable_size(p)) {  // 0 in a slow section
+        if (const std::size_t has = large::usable_size(p)) {  // 0 in a slow section
             void* other = allocate(bytes);
             if (!other && bytes > has) return nullptr;
             errno = before;
             if (!other) return p;
             std::memcpy(other, p, std::min(bytes, has));
-            backing::free(p);
+            large::free(p);
             return other;
         }
-    void* moved = backing::realloc(p, bytes);
+    void* moved = large::realloc(p, bytes);
     if (moved || bytes == 0 || !trim(0)) return moved;
-    if ((moved = backing::realloc(p, bytes))) errno = before;
+    if ((moved = large::realloc(p, bytes))) errno = before;
     return moved;
 }
 
@@ -92,7 +93,7 @@ EXPORTED void* calloc(std::size_t count, std::size_t bytes) noexcept {
 
 EXPORTED void* realloc(void* p, std::size_t bytes) noexcept {
     if (!p) return allocate(bytes);
-    const std::size_t after = tidepool::detail::page_map::class_after(p);
+    const std::size_t after = class_after(p, "realloc");
     if (after) return reallocate(p, after - 1, bytes);
     return reallocate_large(p, bytes);
 }
@@ -129,14 +130,20 @@ EXPORTED void* pvalloc(std::size_t bytes) noexcept {
 
 EXPORTED void cfree(void* p) noexcept { deallocate(p); }
 
-// C23. The size may be that of a realloc() that left the block where it was, so the page map is used nevertheless.
-EXPORTED void free_sized(void* p, std::size_t) noexcept { deallocate(p); }
-EXPORTED void free_aligned_sized(void* p, std::size_t, std::size_t) noexcept { deallocate(p); }
+// C23. As sized delete (new.cpp).
+EXPORTED void free_sized(void* p, std::size_t bytes) noexcept {
+    check_size(p, bytes);
+    deallocate(p);
+}
+EXPORTED void free_aligned_sized(void* p, std::size_t, std::size_t bytes) noexcept {
+    check_size(p, bytes);
+    deallocate(p);
+}
 
 EXPORTED std::size_t malloc_usable_size(void* p) noexcept {
     if (!p) return 0;
-    const std::size_t after = tidepool::detail::page_map::class_after(p);
-    return after ? class_bytes(after - 1) : backing::usable_size(p);
+    const std::size_t after = class_after(p, "malloc_usable_size");
+    return after ? watched::size_of(p, after - 1, "malloc_usable_size") : large::usable_size(p);
 }
 
 EXPORTED int malloc_trim(std::size_t keep) noexcept { return trim(keep); }

@@ -33,6 +33,7 @@ constexpr char usage[] =
     "  --background     tick by a thread of its own, so that an idle program returns memory, too\n"
     "  --upstream NAME  where the memory comes from: libc, mimalloc, jemalloc or pages, if they were built;\n"
     "                   default libc\n"
+    "  --hardened       stop the program where it misuses malloc, with a message; over libc only, and slower\n"
     "  --help, --version\n"
     "\n"
     "Exit status: the program's own; 2 for a bad command line, 127 if there is no such program, 126 if it cannot\n"
@@ -51,6 +52,7 @@ struct choices {
     std::string decay;  // value of TIDEPOOL_DECAY_MS; empty: not set
     std::string upstream = "libc";
     bool background = false;
+    bool hardened = false;
     char** command = nullptr;  // the program and its arguments, with null at the end
 };
 
@@ -110,20 +112,23 @@ choices read_command_line(int argc, char** argv) {
                 stop(2, "--decay " + chosen.decay + ": allowed is 0 to " + std::to_string(decay_ms_max));
         } else if (name == "--background") {
             chosen.background = true;
+        } else if (name == "--hardened") {
+            chosen.hardened = true;
         } else if (name == "--upstream") {
             chosen.upstream = checked_upstream(value());
         } else {
             stop(2, "unknown option " + argument + " (--help tells what there is)");
         }
     }
+    if (chosen.hardened && chosen.upstream != "libc") stop(2, "--hardened is over libc, not " + chosen.upstream);
     if (at == argc) stop(2, "which program? (--help tells more)");
     chosen.command = argv + at;
     return chosen;
 }
 
 // In the folder of this program, in the library's folder relative to that, in ../lib, or where it was installed.
-std::string find_library(const std::string& upstream) {
-    const std::string name = "libtidepool_malloc" + (upstream == "libc" ? "" : "_" + upstream) + ".so";
+std::string find_library(const std::string& flavour) {
+    const std::string name = "libtidepool_malloc" + (flavour == "libc" ? "" : "_" + flavour) + ".so";
     std::vector<std::string> folders;
     char self[4096];
     const ssize_t length = readlink("/proc/self/exe", self, sizeof self);
@@ -160,7 +165,7 @@ void preload(const std::string& library) {
 
 int main(int argc, char** argv) {
     const choices chosen = read_command_line(argc, argv);
-    const std::string library = find_library(chosen.upstream);
+    const std::string library = find_library(chosen.hardened ? "hardened" : chosen.upstream);
     const auto [program, found] = launcher::find_program(chosen.command[0]);
     if (found.exit_status != 0) stop(found.exit_status, found.why);
     const launcher::verdict end = launcher::examine(program, library);

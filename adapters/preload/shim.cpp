@@ -20,7 +20,9 @@
 #include "base/signals_blocked.hpp"
 #include "clock/registry.hpp"
 #include "forks.hpp"
+#include "large.hpp"
 #include "pool/pool.hpp"
+#include "watched.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -48,10 +50,12 @@ void deallocate_aside(pool& to) noexcept {
     const detail::signals_blocked undisturbed;
     while (block) {
         aside_block* next = block->next;
-        if (const std::size_t after = page_map::class_after(block))
+        const std::size_t after = page_map::class_after(block);
+        if (hardened && after) watched::deallocated_aside(block);
+        if (after)
             to.deallocate(block, static_cast<std::uint32_t>(after - 1));
         else
-            backing::free_inside(block);
+            large::free_inside(block);
         block = next;
     }
 }
@@ -74,12 +78,15 @@ pool* build() noexcept {
                                     .magazine_bytes_max = limits::shim_magazine_bytes,
                                     .blocks_per_magazine_min = limits::shim_magazine_blocks,
                                     .local_bytes_max = static_cast<std::size_t>(current.local_bytes),
-                                    .depot_bytes_max = static_cast<std::size_t>(current.depot_bytes),
-                                    .private_bytes_max = limits::shim_private_bytes},
+                                    // What is lent would lengthen the quarantine, not serve anybody.
+                                    .depot_bytes_max = hardened ? 0 : static_cast<std::size_t>(current.depot_bytes),
+                                    .private_bytes_max = limits::shim_private_bytes,
+                                    .quarantine = hardened},
                          .decay_interval = std::chrono::milliseconds(current.decay_ms),
                          .index_wanted = shim_index,
                          .idle_bytes_max = static_cast<std::size_t>(current.idle_bytes),
-                         .foreign = free_foreign};
+                         .foreign = free_foreign,
+                         .watches_contents = hardened};
     backing::start(plan.decay_interval, plan.idle_bytes_max);
     pool* fresh = ::new (place) pool(plan, backing::spans());
     forks::begin_to_listen();
@@ -139,12 +146,12 @@ void* ask_backing(std::size_t bytes, Ask ask) noexcept {
 }
 
 void* allocate_large(std::size_t bytes) noexcept {
-    return ask_backing(bytes, [=] { return backing::malloc(bytes); });
+    return ask_backing(bytes, [=] { return large::malloc(bytes); });
 }
 
 void* allocate_large_aligned(std::size_t alignment, std::size_t bytes) noexcept {
     if (alignment > bytes_max || bytes > bytes_max - alignment) return no_memory();
-    return ask_backing(bytes, [=] { return backing::memalign(alignment, bytes); });
+    return ask_backing(bytes, [=] { return large::memalign(alignment, bytes); });
 }
 
 void* allocate_slow(std::size_t size_class) noexcept {
@@ -160,17 +167,22 @@ void* allocate_slow(std::size_t size_class) noexcept {
     return no_memory();
 }
 
+// In a hardened build: the program is given the block.
+void* watch(void* p, std::size_t bytes) noexcept { return hardened ? watched::taken(p, bytes) : p; }
+
 }  // namespace
 
 void* allocate_missed(std::size_t bytes) noexcept {
-    const std::size_t size_class = size_class_of(bytes, 1);
-    return size_class == no_size_class ? allocate_large(bytes) : allocate_slow(size_class);
+    const std::size_t size_class = size_class_of(watched::with_room(bytes), 1);
+    return size_class == no_size_class ? allocate_large(bytes) : watch(allocate_slow(size_class), bytes);
 }
 
 void* allocate_aligned_missed(std::size_t alignment, std::size_t bytes) noexcept {
     const std::size_t size_class = size_class_of(bytes, alignment);
     if (size_class == no_size_class) return allocate_large_aligned(alignment, bytes);
-    void* p = allocate_slow(size_class);
+    if (watched::lacks_room(size_class, bytes) && bytes != 0 && watched::wants_guards())
+        if (void* p = watched_large::guarded(alignment, bytes)) return p;
+    void* p = watch(allocate_slow(size_class), bytes);
     if ((reinterpret_cast<std::uintptr_t>(p) & (alignment - 1)) == 0) return p;
     // The backing's, which is large enough but aligned to 16 only: allocated in a slow section, or freed to the pool by
     // a sized form.
@@ -178,26 +190,38 @@ void* allocate_aligned_missed(std::size_t alignment, std::size_t bytes) noexcept
     return allocate_large_aligned(alignment, bytes);
 }
 
+std::size_t class_after(const void* p, const char* what) noexcept {
+    const spans::location found = spans::locate(p);
+    if (found.begin ? found.begin != p : found.in || reinterpret_cast<std::uintptr_t>(p) % granule != 0)
+        fatal("%s of foreign pointer %p: no block begins there", what, p);
+    return found.in ? found.in->size_class + 1 : 0;
+}
+
 void deallocate_missed(void* block, std::size_t size_class) noexcept {
-    // By a sized form, allocated in a slow section or beside a fork. Otherwise the source finds out
-    // (pool_plan::foreign).
-    if constexpr (hardened)
-        if (!page_map::find(block)) return backing::free(block);
+    if constexpr (!hardened) class_after(block, "free");  // else it has been looked at
     const slow_section section;
     pool* to = section ? pool_ready() : nullptr;
-    if (to)
-        to->deallocate(block, static_cast<std::uint32_t>(size_class));
-    else if (page_map::find(block))
-        set_aside(block);
-    else
-        backing::free(block);  // by a sized form, before the pool was there
+    if (to) return to->deallocate(block, static_cast<std::uint32_t>(size_class));
+    if constexpr (hardened) watched::set_aside(block);
+    set_aside(block);
 }
 
 void* allocate_large_zeroed(std::size_t bytes) noexcept {
-    return ask_backing(bytes, [=] { return backing::calloc(1, bytes); });
+    return ask_backing(bytes, [=] { return large::calloc(1, bytes); });
 }
 
-void deallocate_other(void* p) noexcept { backing::free(p); }
+void check_said_size(void* p, std::size_t bytes) noexcept {
+    if (!p || plain_forms::sizes_ignored) return;
+    if (page_map::find(p))
+        watched::check_size(p, bytes);
+    else
+        watched_large::check_size(p, bytes);
+}
+
+void deallocate_other(void* p) noexcept {
+    class_after(p, "free");
+    large::free(p);
+}
 
 bool trim(std::size_t keep) noexcept {
     std::size_t gone = 0;
@@ -209,6 +233,7 @@ bool trim(std::size_t keep) noexcept {
             gone = p->trim(keep);
         }
     }
+    if constexpr (hardened) watched_large::trim();
     return backing::trim(keep) || gone > 0;
 }
 

@@ -16,6 +16,7 @@
 
 #include "settings.hpp"
 #include "source/page_map.hpp"
+#include "watched.hpp"
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
@@ -48,8 +49,21 @@ void deallocate_missed(void* block, std::size_t size_class) noexcept;
 // calloc() of a size that no class serves.
 void* allocate_large_zeroed(std::size_t bytes) noexcept;
 
-// A pointer that is not the pool's, and not null. errno is left as it was.
+// A pointer that is not the pool's, and not null. errno is left as it was. Ends the program where no block can begin
+// there.
 void deallocate_other(void* p) noexcept;
+
+// The size class of the pool's block that begins at p, plus one; 0 where p is not the pool's. Ends the program where p
+// lies inside a block or between blocks. `what` the program does with it, for the message.
+std::size_t class_after(const void* p, const char* what) noexcept;
+
+void check_said_size(void* p, std::size_t bytes) noexcept;
+// In a hardened build, before p is freed by a form that says its size: ends the program where that is another.
+inline void check_size([[maybe_unused]] void* p, [[maybe_unused]] std::size_t bytes) noexcept {
+#if defined(TIDEPOOL_HARDENED)
+    check_said_size(p, bytes);
+#endif
+}
 
 // Returns all idle memory of all threads except `keep` bytes. Whether there was any.
 bool trim(std::size_t keep) noexcept;
@@ -59,22 +73,35 @@ tidepool::stats snapshot() noexcept;
 // Performs the ticks that are due, to the end. For a thread that has nothing else to do.
 void tick_at_leisure() noexcept;
 
+// A hardened build looks at what a hit gives; what miss() returns has been looked at.
+template <class Miss>
+[[gnu::always_inline]] inline void* take_or(std::size_t bin_offset, std::size_t bytes, Miss miss) {
+    if constexpr (!detail::hardened) return detail::take_or(shim_index, bin_offset, miss);
+    bool hit = true;
+    void* p = detail::take_or(shim_index, bin_offset, [&] {
+        hit = false;
+        return miss();
+    });
+    return hit ? watched::taken(p, bytes) : p;
+}
+
 // The private hit of every function that allocates, or what miss() returns. Inlined into each, so that none is entered
 // through another's public name, which may be another library's.
 template <class Miss>
 [[gnu::always_inline]] inline void* allocate_or(std::size_t bytes, Miss miss) {
-    if (bytes > detail::pooled_bytes_max) [[unlikely]]
+    const std::size_t room = watched::with_room(bytes);
+    if (room > detail::pooled_bytes_max) [[unlikely]]
         return miss();
-    return detail::take_or(shim_index, detail::bin_offset_looked_up(bytes), miss);
+    return take_or(detail::bin_offset_looked_up(room), bytes, miss);
 }
 
 // `alignment` a power of two.
 template <class Miss>
 [[gnu::always_inline]] inline void* allocate_aligned_or(std::size_t alignment, std::size_t bytes, Miss miss) {
     const std::uint32_t size_class = detail::size_class_of(bytes, alignment);
-    if (size_class == detail::no_size_class) [[unlikely]]
+    if (size_class == detail::no_size_class || watched::lacks_room(size_class, bytes)) [[unlikely]]
         return miss();
-    return detail::take_or(shim_index, detail::bin_offset_of(size_class), miss);
+    return take_or(detail::bin_offset_of(size_class), bytes, miss);
 }
 
 [[gnu::always_inline]] inline void* allocate(std::size_t bytes) noexcept {
@@ -85,20 +112,13 @@ template <class Miss>
     return allocate_aligned_or(alignment, bytes, [=] { return allocate_aligned_missed(alignment, bytes); });
 }
 
-[[gnu::always_inline]] inline void deallocate_at(void* block, std::size_t bin_offset) noexcept {
-    detail::give_or(shim_index, bin_offset, block,
-                    [=] { deallocate_missed(block, detail::size_class_at(bin_offset)); });
-}
-
-[[gnu::always_inline]] inline void deallocate(void* block, std::size_t size_class) noexcept {
-    deallocate_at(block, detail::bin_offset_of(size_class));
-}
-
 // By the page map: one load as a rule. What is in no span of the pool's, null among it, has the place that is no
 // class's, and so is a miss, too.
 [[gnu::always_inline]] inline void deallocate(void* p) noexcept {
-    const std::size_t at = detail::page_map::bin_offset_at(p);
-    detail::give_or(shim_index, at, p, [=] {
+    const std::size_t at = detail::hardened ? watched::given(p) : detail::page_map::bin_offset_at(p);
+    // In a hardened build it rests (src/cache/quarantine.cpp).
+    const std::size_t to = detail::hardened && at != 0 ? at + detail::hot_bins_taken_from * detail::bin_stride : at;
+    detail::give_or(shim_index, to, p, [=] {
         if (at >= detail::bin_stride) return deallocate_missed(p, detail::size_class_at(at));
         if (p) deallocate_other(p);
     });

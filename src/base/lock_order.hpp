@@ -37,7 +37,8 @@ namespace detail {
     X(emptying, "adapters, shim: freed pages that are being emptied")        \
     X(span_regions, "adapters, shim: regions that spans are cut from")       \
     X(region_records, "adapters, shim: the arena of the regions' records")   \
-    X(shim_book, "shim: blocks of another malloc")
+    X(shim_book, "shim: blocks of another malloc")                           \
+    X(shim_watched, "shim: the hardened build's book of large blocks")
 
 enum class lock_rank : std::uint8_t {
 #define TIDEPOOL_LOCK_RANK(rank, purpose) rank,

@@ -9,7 +9,7 @@ inline namespace TIDEPOOL_ABI {
 namespace detail {
 namespace pinned {
 
-#if defined(TIDEPOOL_HARDENED) || defined(TIDEPOOL_CHAOS)
+#if defined(TIDEPOOL_CHAOS) || (defined(TIDEPOOL_HARDENED) && !defined(TIDEPOOL_RELEASED))
 inline constinit thread_local unsigned pins __attribute__((tls_model("initial-exec"))) = 0;
 inline void enter() noexcept { ++pins; }
 inline void leave() noexcept { --pins; }

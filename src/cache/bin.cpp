@@ -14,7 +14,7 @@ namespace detail {
 
 void* bin::take_private() noexcept {
     if (hot_.empty()) {
-        if (!bin_.spare || bin_.spare->empty()) return nullptr;
+        if (!bin_.spare || bin_.spare->empty() || quarantine()) return nullptr;
         swap_with_spare();
     }
     --hot_.hits_left;
@@ -40,15 +40,16 @@ void* bin::take_from(magazine* m) noexcept {
 }
 
 bool bin::give_private(void* block) noexcept {
-    if (hot_.full()) {
-        if (!bin_.spare || bin_.spare->full()) return false;
+    if (given_.full()) {
+        if (!bin_.spare || bin_.spare->full() || quarantine()) return false;
         swap_with_spare();
     }
-    *hot_.top++ = block;
+    *given_.top++ = block;
     return true;
 }
 
 bool bin::give_chain(void* block, std::uint64_t depot_bytes_max) noexcept {
+    if (quarantine()) return rest_in_chain(block, depot_bytes_max);
     const bool over_limit = over_private_limit();
     if (bin_.spare || (over_limit && hot_.begin)) {
         if (!local_.may_chain(depot_.magazine_bytes, depot_bytes_max)) return false;
@@ -67,6 +68,14 @@ bool bin::give_chain(void* block, std::uint64_t depot_bytes_max) noexcept {
     fresh->push(block);
     load(fresh);
     return true;
+}
+
+bool bin::holds_lately(const void* block) const noexcept {
+    constexpr std::size_t lately = 8;
+    const auto is_in = [&](void* const* begin, std::size_t count) {
+        return std::find(begin + count - std::min(count, lately), begin + count, block) != begin + count;
+    };
+    return is_in(hot_.begin, hot_.count()) || (bin_.spare && is_in(bin_.spare->blocks(), bin_.spare->count()));
 }
 
 // Whether a further private magazine might take the local above its bound, were all of them full.
@@ -120,6 +129,7 @@ magazine* bin::take_empty() noexcept {
 }
 
 magazine* bin::detach_full() noexcept {
+    if (quarantine()) return detach_oldest();
     magazine* full = hide();
     if (bin_.spare) std::swap(full, bin_.spare);
     return full ? account_out(full) : nullptr;
@@ -138,16 +148,16 @@ void bin::swap_with_spare() noexcept {
     show(std::exchange(bin_.spare, before));
 }
 
-void bin::show(magazine* m) noexcept {
-    hot_.begin = m->blocks();
-    hot_.top = hot_.begin + m->count();
-    hot_.end = hot_.begin + m->capacity();
+void bin::show_in(hot_bin& its, magazine* m) noexcept {
+    its.begin = m->blocks();
+    its.top = its.begin + m->count();
+    its.end = its.begin + m->capacity();
 }
 
-magazine* bin::hide() noexcept {
-    magazine* m = loaded();
-    if (m) m->set_count(hot_.count());
-    hot_.top = hot_.begin = hot_.end = nullptr;
+magazine* bin::hide_in(hot_bin& its) noexcept {
+    magazine* m = loaded_in(its);
+    if (m) m->set_count(its.count());
+    its.top = its.begin = its.end = nullptr;
     return m;
 }
 
@@ -212,8 +222,8 @@ magazine* bin::pop(magazine* m) noexcept {
 // ---- upkeep
 
 bool bin::unused() noexcept {
-    return !hot_.begin && !bin_.spare && bin_.empties.empty() && bin_.chain_of(generation::young).empty() &&
-           bin_.chain_of(generation::old).empty();
+    return !hot_.begin && !given_.begin && !bin_.spare && bin_.empties.empty() &&
+           bin_.chain_of(generation::young).empty() && bin_.chain_of(generation::old).empty();
 }
 
 // Each private magazine that holds something goes to keep(m), each other one to the stock.
@@ -221,7 +231,7 @@ template <class Keep>
 void bin::empty_private(Keep keep) noexcept {
     count_hits();
     magazine* const loaded = hide();
-    for (magazine* m : {loaded, std::exchange(bin_.spare, nullptr)}) {
+    for (magazine* m : {loaded, hide_in(given_), std::exchange(bin_.spare, nullptr)}) {
         if (!m) continue;
         account_out(m);
         if (m->empty())
@@ -233,6 +243,7 @@ void bin::empty_private(Keep keep) noexcept {
 }
 
 void bin::empty_to_chain() noexcept {
+    if (quarantine()) return empty_to_outgoing();  // nobody may take it before a tick
     empty_private([this](magazine* m) { push_or_send(m); });
     bin_.surplus.store(cache_bin::all_surplus, std::memory_order_relaxed);  // its owner is going, or gone
 }
@@ -263,7 +274,8 @@ std::uint64_t bin::check(bool still) const noexcept {
         fatal("local %u, size class %u: %td of %td blocks are loaded, and %d of %d hits left", local_.number,
               size_class_, hot_.top - hot_.begin, hot_.end - hot_.begin, hot_.hits_left, hot_.hits_granted);
     std::uint64_t bytes = 0;
-    for (const magazine* m : {loaded(), bin_.spare}) {
+    magazine* const given = quarantine() ? loaded_in(given_) : nullptr;
+    for (const magazine* m : {loaded(), given, bin_.spare}) {
         if (!m) continue;
         bytes += depot_.magazine_bytes;
         if (m->size_class() != size_class_ || m->count() > m->capacity())

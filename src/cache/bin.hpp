@@ -46,6 +46,8 @@ public:
     void* take_private() noexcept;
     // From the head of the own chain, whose magazine is loaded. O(1).
     void* take_chain() noexcept;
+    // With a quarantine: from what has rested longest in the own chain, where the chains are half full. O(1).
+    void* take_rested() noexcept;
     // From a magazine that came from elsewhere and has blocks; the rest is loaded. O(1).
     void* take_from(magazine* m) noexcept;
 
@@ -57,6 +59,9 @@ public:
     // private limit has to do with one here. False when the chains hold all they may, also of what the depot lends, or
     // there is no empty magazine to be had. O(1), or O(classes) over the limit.
     bool give_chain(void* block, std::uint64_t depot_bytes_max) noexcept;
+
+    // Whether the block is among the last few in the own magazines: then it is freed twice. O(1).
+    bool holds_lately(const void* block) const noexcept;
 
     // ---- magazines
 
@@ -82,7 +87,9 @@ public:
 
     // ---- counted
 
-    std::uint64_t private_blocks() const noexcept { return hot_.count() + (bin_.spare ? bin_.spare->count() : 0); }
+    std::uint64_t private_blocks() const noexcept {
+        return hot_.count() + (bin_.spare ? bin_.spare->count() : 0) + (quarantine() ? given_.count() : 0);
+    }
     // Hits since they were counted last.
     std::uint64_t uncounted_hits() const noexcept {
         return static_cast<std::uint64_t>(hot_.hits_granted - std::max(hot_.hits_left, 0));
@@ -99,9 +106,13 @@ private:
           bin_(its_local.bin_at(size_class)),
           depot_(its_local.shared_[size_class]),
           hot_(its_local.head->own()[size_class + 1]),
+          given_(its_local.head->own()[size_class + 1 + (quarantine() ? hot_bins_taken_from : 0)]),
           size_class_(size_class) {}
 
-    depots& all() noexcept { return local_.shared_; }
+    depots& all() const noexcept { return local_.shared_; }
+    bool quarantine() const noexcept { return hardened && all().limits.quarantine; }
+    bool rest_in_chain(void* block, std::uint64_t depot_bytes_max) noexcept;
+    magazine* detach_oldest() noexcept;
     bool unused() noexcept;
     bool over_private_limit() noexcept;
     void shed_private() noexcept;
@@ -112,9 +123,12 @@ private:
     void count_hits() noexcept;
     // The loaded magazine, or null; what it holds is in hot_. show() makes one the loaded one, which there is none
     // before; hide() makes it none again.
-    magazine* loaded() const noexcept { return hot_.begin ? magazine::of(hot_.begin) : nullptr; }
-    void show(magazine* m) noexcept;
-    magazine* hide() noexcept;
+    magazine* loaded() const noexcept { return loaded_in(hot_); }
+    static magazine* loaded_in(const hot_bin& its) noexcept { return its.begin ? magazine::of(its.begin) : nullptr; }
+    void show(magazine* m) noexcept { show_in(hot_, m); }
+    magazine* hide() noexcept { return hide_in(hot_); }
+    static void show_in(hot_bin& its, magazine* m) noexcept;
+    static magazine* hide_in(hot_bin& its) noexcept;
     void swap_with_spare() noexcept;
     // A private magazine comes, or goes.
     magazine* account_in(magazine* m) noexcept;
@@ -126,6 +140,7 @@ private:
     cache_bin& bin_;
     depot& depot_;
     hot_bin& hot_;
+    hot_bin& given_;  // where hits put blocks: the same, but with a quarantine
     const std::uint32_t size_class_;
 };
 

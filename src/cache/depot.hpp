@@ -36,6 +36,9 @@ struct cache_limits {
     std::size_t local_bytes_max;                                   // in a local's chains, and beyond that
     std::size_t depot_bytes_max = 0;                               // ... in those of all locals
     std::size_t private_bytes_max = static_cast<std::size_t>(-1);  // in a local's private magazines, were all full
+    // What was freed is not taken again before it is the victim, or has gone down and comes from the source again. The
+    // spare magazine takes what is freed; what is taken comes from the loaded one.
+    bool quarantine = false;
 };
 
 struct depot {

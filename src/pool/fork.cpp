@@ -4,6 +4,8 @@
 // had allocated it.
 #include "pool/pool.hpp"
 
+#include "base/thread_id.hpp"
+
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace detail {
@@ -30,6 +32,7 @@ void pool::after_fork_in_parent() noexcept {
 }
 
 void pool::after_fork_in_child() noexcept {
+    if constexpr (hardened) forget_thread_id();
     shared_.leaving.recount();
     upkeep_.forget_others();
     unlock_mechanisms();

@@ -28,6 +28,7 @@ struct pool_plan {
     std::uint32_t index_wanted = no_index;
     std::size_t idle_bytes_max = limits::idle_bytes_default;  // of idle spans; none where nothing would age them
     foreign_handler foreign = nullptr;                        // with spans
+    bool watches_contents = false;                            // with spans, in a hardened build
     object_disposer disposer{};                               // with objects
 };
 

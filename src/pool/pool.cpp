@@ -3,11 +3,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/chaos.hpp"
 #include "base/clock.hpp"
+#include "base/fatal.hpp"
 #include "base/lock_guard.hpp"
 #include "base/poison.hpp"
+#include "base/process_random.hpp"
+#include "base/splitmix.hpp"
 #include "clock/heartbeat.hpp"
 
 #include <tidepool/detail/fast_path.hpp>
@@ -20,12 +24,12 @@ namespace {
 
 // Own magazines first, then what costs an atomic operation, then what other threads have, then what is about to decay.
 // Stealing comes before the victim, as in Go: what is old shall leave if it can.
-void* take(bin& own, roster& everyone) noexcept {
+void* take(bin& own, roster& everyone, bool quarantine) noexcept {
     if (!chance(8)) {
         if (void* block = own.take_private()) return block;
-        if (void* block = own.take_chain()) return block;
+        if (void* block = quarantine ? own.take_rested() : own.take_chain()) return block;
     }
-    if (magazine* m = everyone.steal(own, generation::young)) {
+    if (magazine* m = quarantine ? nullptr : everyone.steal(own, generation::young)) {
         own.counted().hits_steal.add(1);
         return own.take_from(m);
     }
@@ -34,6 +38,13 @@ void* take(bin& own, roster& everyone) noexcept {
         return own.take_from(m);
     }
     return nullptr;
+}
+
+// So that nobody can tell from one block's address where the next one will lie.
+void shuffle(void** blocks, std::size_t count, std::uint64_t salt) noexcept {
+    std::uint64_t state = process_random(1) ^ splitmix_mix(salt);
+    for (std::size_t left = count; left > 1; --left)
+        std::swap(blocks[left - 1], blocks[(splitmix64(state) >> 32) * left >> 32]);
 }
 
 constexpr std::uint32_t shortened_each = 16;                       // exchanges
@@ -100,7 +111,7 @@ void* pool::allocate(std::uint32_t size_class) noexcept {
         if (mine) {
             bin own = mine.of(size_class);
             if ((look = own.look_is_due())) own.look(now_for_looks());
-            block = take(own, roster_);
+            block = take(own, roster_, hardened && shared_.limits.quarantine);
             if (!block) {
                 own.counted().misses.add(1);
                 if (supply_.makes_blocks) {
@@ -119,7 +130,7 @@ void* pool::allocate(std::uint32_t size_class) noexcept {
     if constexpr (always_slow)
         if (block) {
             unpoison(block, shared_.sizes[size_class]);
-            if constexpr (hardened) supply_.watched.out(block, size_class);
+            if (hardened && !plan_.watches_contents) supply_.watched.out(block, size_class);
         }
     return block;
 }
@@ -139,6 +150,7 @@ void* pool::refill(magazine* m, std::uint32_t wanted) noexcept {
         return nullptr;
     }
     m->set_count(got);
+    if (hardened && shared_.limits.quarantine) shuffle(m->blocks(), got, supply_.given(size_class));
     void* block = m->pop();
     if (!roster_.install(m, [](bin_counters& counted) { counted.refills.add(1); })) supply_.put(m);
     return block;
@@ -147,7 +159,7 @@ void* pool::refill(magazine* m, std::uint32_t wanted) noexcept {
 // ---- from the program ----------------------------------------------------------------------------------------------
 
 void pool::deallocate(void* block, std::uint32_t size_class) noexcept {
-    if constexpr (hardened) supply_.watched.in(block, size_class);
+    if (hardened && !plan_.watches_contents) supply_.watched.in(block, size_class);
     poison(block, shared_.sizes[size_class]);
     magazine* full = nullptr;
     bool done = false;
@@ -156,6 +168,8 @@ void pool::deallocate(void* block, std::uint32_t size_class) noexcept {
         pin mine = enter();
         if (mine) {
             bin own = mine.of(size_class);
+            if (!hardened && own.holds_lately(block))
+                fatal("double free of %p: size class %u (%zu B)", block, size_class, shared_.sizes[size_class]);
             done = own.give_private(block) || own.give_chain(block, supply_.depot_bytes_max());
             own.shorten_look();
             if (!done) full = own.detach_full();
@@ -170,8 +184,20 @@ void pool::deallocate(void* block, std::uint32_t size_class) noexcept {
     if (exchanges != 0) upkeep_.after_exchange(exchanges);
 }
 
-// Hands a full magazine down and loads it again, empty but for the one block.
+// Hands a full magazine down and loads it again, empty but for the one block; or makes room for the block so.
 void pool::spill(magazine* full, void* block) noexcept {
+    if (hardened && shared_.limits.quarantine) {
+        const std::uint32_t size_class = full->size_class();
+        supply_.put(full);
+        bool done = false;
+        if (pin mine = enter()) {
+            bin own = mine.of(size_class);
+            done = own.give_private(block) || own.give_chain(block, supply_.depot_bytes_max());
+            own.counted().spills.add(1);
+        }
+        if (!done) supply_.put_past_cache(size_class, block);
+        return;
+    }
     supply_.put(full->size_class(), full->blocks(), full->count());
     full->set_count(0);
     full->push(block);

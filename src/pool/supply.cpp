@@ -20,7 +20,7 @@ supply::supply(const pool_plan& plan, const tidepool::upstream& from, depots& sh
       upstream(from),
       blocks(make_source(plan)),
       makes_blocks(blocks.makes_blocks()),
-      watched(plan.sizes) {}
+      watched(plan.sizes, plan.source == source_kind::spans ? &place_.from_spans : nullptr, plan.watches_contents) {}
 
 source& supply::make_source(const pool_plan& plan) noexcept {
     switch (plan.source) {
@@ -33,7 +33,7 @@ source& supply::make_source(const pool_plan& plan) noexcept {
     }
     const bool ages = plan.decay_interval != std::chrono::nanoseconds::zero();
     return *std::construct_at(&place_.from_spans, plan.sizes, upstream, shared_.records, ages ? plan.idle_bytes_max : 0,
-                              plan.foreign);
+                              plan.foreign, plan.watches_contents);
 }
 
 std::size_t supply::get(std::uint32_t size_class, void** out, std::size_t count, growth most) noexcept {

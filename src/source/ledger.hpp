@@ -1,5 +1,8 @@
-// The hardened build's book of every block: where it is now. Catches a double free, a wrong size and a foreign pointer
-// at the call that does it. Any thread.
+// The hardened build's ledger of every block: where it is now. Catches a double free, a wrong size and a foreign
+// pointer at the call that does it. Any thread.
+//
+// A block of a span has its line beside the span; the blocks of other sources have theirs in a book here. Of a pool
+// that watches contents, the shim keeps the lines, by block_watch.hpp, and only what goes down is looked at here.
 #pragma once
 
 #include <atomic>
@@ -7,9 +10,9 @@
 #include <cstdint>
 
 #include "base/address_table.hpp"
-#include "base/fatal.hpp"
+#include "base/block_sizes.hpp"
 #include "base/lock_order.hpp"
-#include "source/source.hpp"
+#include "source/spans.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -19,46 +22,24 @@ namespace detail {
 
 class ledger {
 public:
-    explicit ledger(block_sizes sizes) noexcept : sizes_(sizes) {}
+    // `from`: the source, where it is spans; else null.
+    ledger(block_sizes sizes, spans* from, bool watches_contents) noexcept
+        : sizes_(sizes), spans_(from), watches_contents_(watches_contents) {}
 
-    // The program takes a block. One that finds no memory for its line is not watched, and from then on a block without
-    // a line is let pass.
-    void out(const void* block, std::uint32_t size_class) noexcept {
-        // Relaxed: whoever frees the block has it from whoever took it, and so sees what was written before.
-        if (!book_.set(block, {size_class, true})) complete_.store(false, std::memory_order_relaxed);
-    }
-
+    // The program takes a block. In the book, one that finds no memory for its line is not watched, and from then on a
+    // block without a line is let pass.
+    void out(void* block, std::uint32_t size_class) noexcept;
     // The program frees a block. Ends the program where it may not.
-    void in(const void* block, std::uint32_t size_class) noexcept {
-        book_.update(block, [&](line* found) {
-            if (!found && !complete_.load(std::memory_order_relaxed)) return;
-            if (!found)
-                fatal("foreign pointer %p freed into size class %u (%zu B): this pool never gave it", block, size_class,
-                      sizes_[size_class]);
-            if (found->size_class != size_class)
-                fatal("wrong size: %p belongs to size class %u (%zu B) and was freed into size class %u (%zu B)", block,
-                      found->size_class, sizes_[found->size_class], size_class, sizes_[size_class]);
-            if (!found->with_program)
-                fatal("double free of %p: size class %u (%zu B)", block, size_class, sizes_[size_class]);
-            found->with_program = false;
-        });
-    }
+    void in(void* block, std::uint32_t size_class) noexcept;
 
-    // Blocks have left the pool.
-    void forget(void* const* blocks, std::size_t count) noexcept {
-        for (std::size_t i = 0; i < count; ++i) book_.erase(blocks[i]);
-    }
+    // Blocks leave the pool.
+    void forget(void* const* blocks, std::size_t count) noexcept;
     void forget_all() noexcept {
         book_.erase_all([](const void*, line) {});
     }
 
     // Blocks of a class that the program has. O(blocks).
-    std::uint64_t with_program(std::uint32_t size_class) noexcept {
-        std::uint64_t blocks = 0;
-        book_.for_each(
-            [&](const void*, line found) { blocks += found.with_program && found.size_class == size_class; });
-        return blocks;
-    }
+    std::uint64_t with_program(std::uint32_t size_class) noexcept;
     // Whether every block that went out has its line.
     bool complete() const noexcept { return complete_.load(std::memory_order_relaxed); }
 
@@ -72,10 +53,18 @@ public:
 private:
     struct line {
         std::uint32_t size_class;
+        std::uint32_t freed_by;
         bool with_program;
     };
 
+    void check_size(const void* block, std::uint32_t is, std::uint32_t said) const noexcept;
+    [[noreturn]] void foreign(const void* block, std::uint32_t size_class, const spans::location& at) const noexcept;
+    [[noreturn]] void freed_twice(const void* block, std::uint32_t size_class, std::uint32_t freed_by) const noexcept;
+    void in_book(const void* block, std::uint32_t size_class) noexcept;
+
     const block_sizes sizes_;
+    spans* const spans_;
+    const bool watches_contents_;
     address_table<line> book_{lock_rank::ledger};
     std::atomic<bool> complete_{true};  // written by any thread that takes a block, read by those that free one
 };

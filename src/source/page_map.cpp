@@ -36,7 +36,7 @@ leaf* reach(std::uintptr_t branch) noexcept {
 void note(std::uintptr_t number, std::uint64_t class_after) noexcept {
     entry& line = digest[number % digest_lines];
     const std::uint64_t address = std::uint64_t{number} << page_bits;
-    if (class_after) return line.store(address | class_after * bin_stride, std::memory_order_relaxed);
+    if (class_after) return line.store(address | class_after * bin_stride * granule, std::memory_order_relaxed);
     std::uint64_t now = line.load(std::memory_order_relaxed);
     if (now >> page_bits == number) line.compare_exchange_strong(now, 0, std::memory_order_relaxed);
 }
@@ -74,7 +74,7 @@ void check() noexcept {
     for (const entry& each : digest) {
         const std::uint64_t line = each.load(std::memory_order_acquire);
         if (line == 0) continue;
-        const std::uintptr_t number = line >> page_bits, after = line % page / bin_stride;
+        const std::uintptr_t number = line >> page_bits, after = line % page / granule / bin_stride;
         const std::uint64_t found = look_up(reinterpret_cast<const void*>(number << page_bits)) >> class_bit;
         if (found != 0 && found != after && each.load(std::memory_order_relaxed) == line)
             fatal("page %zu has blocks of size class %zu, and the digest says %zu", std::size_t{number},

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -33,12 +34,14 @@ inline constexpr std::size_t page = std::size_t{1} << page_bits;  // bytes; what
 using entry = std::atomic<std::uint64_t>;
 using leaf = entry;  // the first of 1 << leaf_bits
 inline constexpr unsigned class_bit = 56;
+inline constexpr unsigned granule_bits = std::countr_zero(granule);
+static_assert((size_class_count + 1) * bin_stride < page / granule);
 
 // 512 KiB of zeroes that are not resident until a leaf is entered.
 extern constinit std::atomic<leaf*> root[std::size_t{1} << root_bits];
 
-// A page's address, and in the bits below the place of its class's hot bin; 0: no page. Half a MiB of zeroes, of which
-// a page is resident for each 32 MiB of spans.
+// A page's address, and in the bits below the place of its class's hot bin times 16; 0: no page. Half a MiB of zeroes,
+// of which a page is resident for each 32 MiB of spans.
 inline constexpr std::size_t digest_lines = std::size_t{1} << 16;
 extern constinit entry digest[digest_lines];
 
@@ -58,16 +61,28 @@ inline span* find(const void* p) noexcept {
     return reinterpret_cast<span*>(look_up(p) & ((std::uint64_t{1} << class_bit) - 1));
 }
 
-// The place of the hot bin for the block at `p` (size_classes.hpp), or less than that of the first class: null, or
-// where there is no span. One load as a rule.
+// The bits in which the line differs from `bits`. Relaxed: nothing is read through it, and a live block's
+// page was entered before the block was given out. In one instruction, where compilers make two of an atomic load.
+inline std::uint64_t differing(const entry& line, std::uint64_t bits) noexcept {
+#if defined(__x86_64__)
+    asm("xorq %1, %0" : "+r"(bits) : "m"(line) : "cc");
+    return bits;
+#else
+    return line.load(std::memory_order_relaxed) ^ bits;
+#endif
+}
+
+// The place of the hot bin for the block at `p` (size_classes.hpp), or less than that of the first class: null, where
+// there is no span, and where p is no multiple of 16, at which no block begins. One load as a rule.
 inline std::size_t bin_offset_at(const void* p) noexcept {
     const auto address = reinterpret_cast<std::uintptr_t>(p);
-    // Relaxed: nothing is read through it, and a live block's page was entered before the block was given out.
-    const std::uint64_t line = digest[address >> page_bits & (digest_lines - 1)].load(std::memory_order_relaxed);
-    const std::uint64_t at = line ^ (address & ~std::uint64_t{page - 1});  // what is left where it names this page
-    if (at < page) [[likely]]
+    constexpr std::uint64_t in_page = page - granule;  // the bits of a block's address that tell it from its neighbours
+    // Small where the line names this page. The last four bits of the address end up at the top.
+    const entry& line = digest[address >> page_bits & (digest_lines - 1)];
+    const std::uint64_t at = std::rotr(differing(line, address & ~in_page), granule_bits);
+    if (at < page / granule) [[likely]]
         return at;
-    return (look_up(p) >> class_bit) * bin_stride;
+    return address % granule == 0 ? (look_up(p) >> class_bit) * bin_stride : 0;
 }
 
 // The size class of the block at `p`, plus one; 0 where there is no span.

@@ -15,11 +15,11 @@ namespace detail {
 
 namespace {
 
-constexpr std::uint32_t word_bits = 64;
+constexpr std::uint32_t word_bits = span::word_bits;
 constexpr std::size_t eager_from = 8;  // spans of a class in use; what an eager one wastes is an eighth of them at most
 constexpr std::size_t eager_bytes_max = 512;  // a block; what threads hold unused of larger ones may be whole pages
 
-constexpr std::uint32_t words_for(std::uint32_t blocks) noexcept { return (blocks + word_bits - 1) / word_bits; }
+constexpr std::uint32_t words_for(std::uint32_t blocks) noexcept { return span::words_for(blocks); }
 
 void set_all(span& s, std::uint32_t blocks) noexcept {
     std::fill_n(s.bits(), blocks / word_bits, ~std::uint64_t{0});
@@ -94,6 +94,7 @@ span* spans::new_span(span_class& s, std::uint32_t size_class, growth most) noex
         fresh->size_class = size_class;
         fresh->base = base;
         set_all(*fresh, s.shape.blocks);
+        if constexpr (hardened) begin_watch(s, *fresh);
         poison(base, s.shape.span_bytes);
         return fresh;
     }
@@ -110,7 +111,8 @@ span* spans::unused_record(span_class& s) noexcept {
             return found;
         }
     }
-    return records_.make<span>(words_for(s.shape.blocks) * sizeof(std::uint64_t));
+    const std::size_t lines = hardened ? s.shape.blocks * sizeof(block_line) : 0;
+    return records_.make<span>(words_for(s.shape.blocks) * sizeof(std::uint64_t) + lines);
 }
 
 void spans::retire_record(span_class& s, span* record) noexcept {

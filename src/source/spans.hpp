@@ -21,6 +21,7 @@
 #include "base/lock_order.hpp"
 #include "base/spin_lock.hpp"
 #include "base/thread_safety.hpp"
+#include "source/block_line.hpp"
 #include "source/idle_spans.hpp"
 #include "source/metered_upstream.hpp"
 #include "source/page_map.hpp"
@@ -65,6 +66,14 @@ struct span {
 
     // Bit i % 64 of word i / 64: block i is free.
     std::uint64_t* bits() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
+    // In a hardened build, behind the bits: a line for each block.
+    block_line* lines(std::uint32_t blocks) noexcept {
+        return reinterpret_cast<block_line*>(bits() + words_for(blocks));
+    }
+    static constexpr std::uint32_t word_bits = 64;
+    static constexpr std::uint32_t words_for(std::uint32_t blocks) noexcept {
+        return (blocks + word_bits - 1) / word_bits;
+    }
 };
 
 // What becomes of a foreign block, which lies in no span of this source: null ends the program with a message.
@@ -72,9 +81,25 @@ using foreign_handler = void (*)(void* block) noexcept;
 
 class spans final : public source {
 public:
+    // The block that an address lies in, of any pool; `begin` is null where it lies in none. A block in use, whose span
+    // stays where it is; any other address may be anything. Any thread, without a lock.
+    struct location {
+        span* in = nullptr;
+        std::byte* begin = nullptr;
+        std::size_t bytes = 0;
+        std::uint32_t number = 0;
+        block_line* line = nullptr;  // in a hardened build
+    };
+    static location locate(const void* p) noexcept;
+
     spans(block_sizes sizes, metered_upstream& from, arena& records, std::size_t idle_bytes_max = 0,
-          foreign_handler foreign = nullptr) noexcept
-        : sizes_(sizes), foreign_(foreign), upstream_(from), records_(records), idle_(from, records, idle_bytes_max) {}
+          foreign_handler foreign = nullptr, bool watches_contents = false) noexcept
+        : sizes_(sizes),
+          foreign_(foreign),
+          watches_contents_(watches_contents),
+          upstream_(from),
+          records_(records),
+          idle_(from, records, idle_bytes_max) {}
 
     bool set_up() noexcept override;
     std::size_t refill(std::uint32_t size_class, void** blocks, std::size_t count, growth most) noexcept override;
@@ -87,6 +112,9 @@ public:
     void before_fork() noexcept override;
     void after_fork() noexcept override;
     bool release_all() noexcept override;
+
+    // In a hardened build. Linear in the blocks.
+    std::uint64_t with_program(std::uint32_t size_class) noexcept;
 
     // Linear in the spans.
     void check() noexcept override;
@@ -108,6 +136,7 @@ private:
     span* new_span(span_class& s, std::uint32_t size_class, growth most) noexcept;
     static span* take_all(span_class& s) noexcept;
     span* unused_record(span_class& s) noexcept;
+    void begin_watch(const span_class& s, span& fresh) const noexcept;
     void retire_record(span_class& s, span* record) noexcept;
     std::size_t mark_free(span_class& s, span& in, std::uint32_t size_class, void** blocks, std::size_t count) noexcept
         TIDEPOOL_REQUIRES(s.lock);
@@ -119,11 +148,28 @@ private:
 
     const block_sizes sizes_;
     const foreign_handler foreign_;
+    const bool watches_contents_;  // whether idle blocks are filled; in a hardened build
     metered_upstream& upstream_;
     arena& records_;
     idle_spans idle_;
     span_class* classes_ = nullptr;  // one a class; fixed by set_up()
 };
+
+inline spans::location spans::locate(const void* p) noexcept {
+    location found;
+    found.in = page_map::find(p);
+    if (!found.in) return found;
+    const span_class& s = found.in->owner->classes_[found.in->size_class];
+    found.bytes = s.block_bytes;
+    const auto offset = static_cast<std::uint64_t>(static_cast<const std::byte*>(p) - found.in->base);
+    // One too many at most, since the reciprocal is rounded up.
+    found.number = static_cast<std::uint32_t>(offset * s.reciprocal >> 32);
+    if (found.number * s.block_bytes > offset) --found.number;
+    if (found.number >= s.shape.blocks) return found;
+    found.begin = found.in->base + found.number * s.block_bytes;
+    if constexpr (hardened) found.line = found.in->lines(s.shape.blocks) + found.number;
+    return found;
+}
 
 }  // namespace detail
 }  // namespace TIDEPOOL_ABI

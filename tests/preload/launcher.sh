@@ -77,6 +77,19 @@ options_become_settings() { # options become the environment variables that the 
     is "decay_ms=7" env TIDEPOOL_OPTIONS=decay_ms=7 "$run" printenv TIDEPOOL_OPTIONS
 }
 
+hardened_is_a_library() { # --hardened loads the hardened shim, which names a misuse and ends the program
+    is "$(dirname "$SHIM")/libtidepool_malloc_hardened.so" "$run" --hardened printenv LD_PRELOAD
+    says 2 'hardened.*over libc' "$run" --hardened --upstream pages true
+    cat >twice.c <<'END'
+#include <stdlib.h>
+int main(void) { void *volatile p = malloc(64), *volatile q = malloc(64); free(p); free(q); free(p); return 0; }
+END
+    "$CC" -w -fno-builtin twice.c -o twice || skip "there is no C compiler"
+    ulimit -c 0
+    says 134 'tidepool: double free of 0x[0-9a-f]+: size class [0-9]+ \([0-9]+ B\), freed last by thread [0-9]+$' \
+        "$run" --hardened ./twice
+}
+
 an_upstream_is_a_library() { # --upstream chooses the library, and a missing one is reported
     is "$SHIM" "$run" --upstream libc printenv LD_PRELOAD
     local name library

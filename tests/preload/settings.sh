@@ -73,16 +73,6 @@ END
     [[ $(wc -l <err) -le 1 ]] || fail "a file that cannot be written costs a line at most: $(cat err)"
 }
 
-wrong_sizes_are_told_of() { # sized delete with a wrong size ends the program with a message that names the size class
-    local status=0
-    ulimit -c 0
-    with_shim "$BIN/tidepool-preload-wrong_size" >out 2>err || status=$?
-    ((status == 134)) || fail "the program is aborted; it ended with $status, saying: $(cat out err)"
-    grep -qE 'wrong size: .* size class [0-9]+ \([0-9]+ B\)' err || fail "the message names the size class: $(cat err)"
-    TIDEPOOL_IGNORE_SIZE=1 with_shim "$BIN/tidepool-preload-wrong_size" >out 2>err || fail "sizes are ignored: $(cat err)"
-    [[ $(cat out) == "done" && ! -s err ]] || fail "the program comes to its end and nothing is said"
-}
-
 # secure_program FOLDER: makes FOLDER/program, which is set-user-id and another user's, and says whether it takes effect. The
 # loader ignores LD_PRELOAD there, so the program is linked to the shim, and to a copy beside it: its user need not be able to
 # read the checkout.

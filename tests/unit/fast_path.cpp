@@ -57,7 +57,7 @@ TEST_CASE("the hot bins stand directly behind the head of a local, the first for
     CHECK(l.front.own() == l.bins.data());
     CHECK(l.front.bins() == l.bins.data());
     CHECK(&l.of(0) == &l.bins[1]);
-    CHECK(&l.of(detail::size_class_count - 1) == &l.bins.back());
+    CHECK(&l.of(detail::size_class_count - 1) == &l.bins[detail::hot_bins_taken_from - 1]);
     CHECK_FALSE(l.front.stopped());
 }
 
@@ -108,6 +108,27 @@ TEST_CASE("a new thread slot has no local and misses in every pool") {
             detail::give_or(index, detail::bin_offset_of(c), from_elsewhere, [&] { ++missed; });
         }
     CHECK(missed == static_cast<int>(detail::direct_pools) * 4);
+}
+
+TEST_CASE("a block that is given twice in a row misses, also where it is the only one") {
+    if (detail::always_slow) return;
+    borrowed_slot slot;
+    open_local l;
+    small_magazine m;
+    l.load(3, m, 1000);
+    slot->pin_slots[5].set(l.front);
+    std::array<int, 2> blocks{};
+    int missed = 0;
+    const auto give = [&](void* block) { detail::give_or(5, detail::bin_offset_of(3), block, [&] { ++missed; }); };
+    give(&blocks[0]);
+    CHECK(missed == 0);
+    give(&blocks[0]);
+    CHECK(missed == 1);
+    give(&blocks[1]);
+    give(&blocks[1]);
+    CHECK(missed == 2);
+    CHECK(l.of(3).count() == 2);
+    CHECK(&slot->pin_slots[5].get() == &l.front);
 }
 
 TEST_CASE("a private hit takes the newest block and is counted; a miss changes nothing") {

@@ -124,6 +124,19 @@ TEST_CASE("threads that create the same leaf at once agree on one") {
     CHECK(lost == 0);
 }
 
+TEST_CASE("no size class is found where no block can begin, with and without the digest") {
+    const ground land(1);
+    detail::span s{};
+    REQUIRE(page_map::set(land.page(0), page_map::page, &s, 7));
+    const auto number = reinterpret_cast<std::uintptr_t>(land.page(0)) / page_map::page;
+    for (int round = 0; round < 2; ++round) {
+        for (std::size_t offset = 0; offset < 2 * detail::granule; ++offset)
+            CHECK(page_map::class_after(land.page(0) + offset) == (offset % detail::granule == 0 ? 8 : 0));
+        page_map::digest[number % page_map::digest_lines] = 0;  // as if another page had taken the line
+    }
+    page_map::clear(land.page(0), page_map::page);
+}
+
 TEST_CASE("check() finds a digest entry whose class differs from the map") {
     const ground land(1);
     detail::span s{};
@@ -132,7 +145,7 @@ TEST_CASE("check() finds a digest entry whose class differs from the map") {
     const auto number = reinterpret_cast<std::uintptr_t>(land.page(0)) / page_map::page;
     CHECK(support::died([&] {
               page_map::digest[number % page_map::digest_lines] =
-                  std::uint64_t{number} << page_map::page_bits | 7 * detail::bin_stride;
+                  std::uint64_t{number} << page_map::page_bits | 7 * detail::bin_stride * detail::granule;
               page_map::check();
           }).said("has blocks of size class 7, and the digest says 6"));
     page_map::clear(land.page(0), page_map::page);

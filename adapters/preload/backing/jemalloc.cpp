@@ -45,6 +45,7 @@ constinit fork_handlers its_fork_handlers{};
 void start(std::chrono::nanoseconds, std::size_t) noexcept {}
 std::size_t idle_bytes() noexcept { return 0; }
 bool serves(const request&) noexcept { return true; }
+bool holds(const void*) noexcept { return false; }
 void* allocate(std::size_t bytes) noexcept { return tidepool_je_malloc(bytes); }
 void* allocate_zeroed(std::size_t bytes) noexcept { return tidepool_je_calloc(1, bytes); }
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {

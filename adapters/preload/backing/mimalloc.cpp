@@ -32,6 +32,7 @@ __attribute__((constructor)) void start() noexcept { mi_free(mi_malloc(1)); }
 void start(std::chrono::nanoseconds, std::size_t) noexcept {}
 std::size_t idle_bytes() noexcept { return 0; }
 bool serves(const request&) noexcept { return true; }
+bool holds(const void*) noexcept { return false; }
 void* allocate(std::size_t bytes) noexcept { return mi_malloc(bytes); }
 void* allocate_zeroed(std::size_t bytes) noexcept { return mi_zalloc(bytes); }
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {

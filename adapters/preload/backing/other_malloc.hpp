@@ -24,6 +24,9 @@ struct request {
 };
 bool serves(const request& wanted) noexcept;
 
+// Whether p lies in memory of this malloc, as far as it tells.
+bool holds(const void* p) noexcept;
+
 void* allocate(std::size_t bytes) noexcept;  // aligned to 16
 void* allocate_zeroed(std::size_t bytes) noexcept;
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept;

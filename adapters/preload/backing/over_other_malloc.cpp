@@ -137,6 +137,8 @@ void free(void* p) noexcept {
         const slow_section section;
         if (!section) return set_aside(p);
         if (deallocate_noted(p)) return;
+        if (other_malloc::holds(p))
+            detail::fatal("double free of %p, or no pointer to a block: no large block begins there", p);
     }
     libc::free(p);
 }

@@ -18,8 +18,6 @@ namespace {
 
 constinit shared_regions its;
 
-bool holds(const void* p) noexcept { return its.large() && its.large()->holds(p); }
-
 }  // namespace
 
 void start(std::chrono::nanoseconds decay_interval, std::size_t idle_bytes_max) noexcept {
@@ -27,6 +25,7 @@ void start(std::chrono::nanoseconds decay_interval, std::size_t idle_bytes_max) 
 }
 
 bool serves(const request&) noexcept { return true; }
+bool holds(const void* p) noexcept { return its.large() && its.large()->holds(p); }
 
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {
     if (its.large() && large_runs::serves(bytes, alignment))

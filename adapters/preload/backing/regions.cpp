@@ -21,6 +21,8 @@ bool serves(const request& wanted) noexcept {
     return its.large() && large_runs::serves(wanted.bytes, wanted.alignment);
 }
 
+bool holds(const void* p) noexcept { return its.large() && its.large()->holds(p); }
+
 void* allocate(std::size_t bytes) noexcept { return allocate_aligned(bytes, 1); }
 void* allocate_zeroed(std::size_t bytes) noexcept { return its.large()->take_zeroed(bytes); }
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {

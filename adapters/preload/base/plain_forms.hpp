@@ -14,7 +14,7 @@ namespace preload {
 namespace plain_forms {
 
 // Whether the program, or a library in front of the shim, has replaced one. False until look().
-extern constinit bool replaced;
+extern constinit bool replaced __attribute__((visibility("hidden")));
 // The same, or the user has said that sizes are not to be trusted.
 extern constinit bool sizes_ignored;
 

@@ -27,6 +27,8 @@
 #define TIDEPOOL_ABI v0_hardened_asan
 #elif defined(TIDEPOOL_CHAOS) && defined(TIDEPOOL_ASAN)
 #define TIDEPOOL_ABI v0_chaos_asan
+#elif defined(TIDEPOOL_HARDENED) && defined(TIDEPOOL_RELEASED)
+#define TIDEPOOL_ABI v0_hardened_released
 #elif defined(TIDEPOOL_HARDENED)
 #define TIDEPOOL_ABI v0_hardened
 #elif defined(TIDEPOOL_CHAOS)
@@ -53,8 +55,13 @@ inline constexpr bool chaotic = true;
 inline constexpr bool chaotic = false;
 #endif
 
-// Whether assertions, the order of locks and all invariants are checked.
+// Whether assertions, the order of locks and all invariants are checked. Not in the hardened shim that users get: it
+// checks their programs, and not itself.
+#if defined(TIDEPOOL_RELEASED)
+inline constexpr bool checked = chaotic;
+#else
 inline constexpr bool checked = hardened || chaotic;
+#endif
 
 #if defined(TIDEPOOL_ASAN)
 inline constexpr bool poisoning = true;

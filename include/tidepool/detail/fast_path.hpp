@@ -17,8 +17,9 @@ namespace detail {
 
 class pool;
 
-// Builds that check, drop or poison blocks do so in the slow functions and see every block there.
-inline constexpr bool always_slow = hardened || chaotic || poisoning;
+// Builds that check, drop or poison blocks do so in the slow functions and see every block there. The hardened shim
+// that users get looks at them itself.
+inline constexpr bool always_slow = checked || poisoning;
 
 // Makes the compiler change a word in memory with one instruction, where it would take two with the value it has at
 // hand.
@@ -49,7 +50,9 @@ inline void* take_or(std::uint32_t index, std::size_t bin_offset, Miss miss) {
     return block;
 }
 
-// Puts a block into the private magazine; where that has no room, miss() takes it. As take_or().
+// Puts a block into the private magazine; where that has no room, miss() takes it, and where the block is the one that
+// was put there last, which is a double free, miss() ends the program. As take_or(). What lies before the first block
+// of a magazine is no block's address (magazine.hpp), so an empty one needs no test of its own.
 template <class Miss>
 inline void give_or(std::uint32_t index, std::size_t bin_offset, void* block, Miss miss) noexcept {
     if constexpr (always_slow) return miss();
@@ -57,7 +60,7 @@ inline void give_or(std::uint32_t index, std::size_t bin_offset, void* block, Mi
     local_head& mine = me.pin_slots[index].enter(me);
     hot_bin& bin = mine.bin_at(bin_offset);
     void** const top = bin.top;
-    if (top == bin.end) [[unlikely]] {
+    if (top == bin.end || top[-1] == block) [[unlikely]] {
         me.pin_slots[index].leave(mine);
         return miss();
     }

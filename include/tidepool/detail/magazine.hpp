@@ -2,7 +2,8 @@
 //
 // Invariants:
 //  1. A magazine holds 0 <= count <= capacity blocks, in blocks()[0 .. count).
-//  2. Whoever holds the magazine reads and writes it; nobody else does. It never writes into a block.
+//  2. Right before blocks() lies a word that equals no block's address: a double free is looked for there, too.
+//  3. Whoever holds the magazine reads and writes it; nobody else does. It never writes into a block.
 //
 // Source of the algorithm: Bonwick and Adams, "Magazines and Vmem" (USENIX 2001).
 #pragma once
@@ -28,7 +29,7 @@ public:
 
     std::size_t count() const noexcept { return count_; }
     std::size_t capacity() const noexcept { return capacity_; }
-    std::uint32_t size_class() const noexcept { return size_class_; }
+    std::uint32_t size_class() const noexcept { return static_cast<std::uint32_t>(size_class_); }
     bool empty() const noexcept { return count() == 0; }
     bool full() const noexcept { return count() == capacity_; }
     void** blocks() noexcept { return reinterpret_cast<void**>(this + 1); }
@@ -47,9 +48,10 @@ public:
 
 private:
     std::size_t count_ = 0;
-    std::size_t capacity_ = 0;      // fixed
-    std::uint32_t size_class_ = 0;  // fixed
+    std::size_t capacity_ = 0;    // fixed
+    std::size_t size_class_ = 0;  // fixed; invariant 2: no address is as small
 };
+static_assert(sizeof(magazine) == 4 * sizeof(std::size_t));
 
 // The part of a bin that a hit touches, and all that it touches besides the block's pointer: the loaded magazine of one
 // size class, whose own count is out of date meanwhile, and how many hits are left until the clock is to be looked at.
@@ -70,8 +72,10 @@ struct hot_bin {
 
 static_assert(sizeof(hot_bin) == bin_stride);
 
-// A local's: one for no class, which never has a magazine, and one for each class (bin_offset_of()).
-inline constexpr std::size_t hot_bin_count = size_class_count + 1;
+// A local's: one for no class, which never has a magazine, and one for each class (bin_offset_of()). In a hardened
+// build twice as many: with a quarantine, what is given goes to those of the second half.
+inline constexpr std::size_t hot_bins_taken_from = size_class_count + 1;
+inline constexpr std::size_t hot_bin_count = hot_bins_taken_from * (hardened ? 2 : 1);
 
 // What a stopped local shows: no magazine for any class.
 extern constinit std::array<hot_bin, hot_bin_count> closed_bins;

@@ -16,6 +16,8 @@
 #include <cstring>
 #include <vector>
 
+#include <tidepool/detail/config.hpp>
+
 namespace contract {
 
 inline bool shim_promises() {
@@ -28,6 +30,9 @@ inline bool shim_is(const char* flavour) {
     const char* asked = std::getenv("TIDEPOOL_TESTS_SHIM");
     return asked && std::strcmp(asked, flavour) == 0;
 }
+
+// Whether it is the hardened one, which lets a program use what it asked for and no more.
+inline bool shim_is_hardened() { return shim_promises() && (tidepool::detail::hardened || shim_is("hardened")); }
 
 // Hides a value from the compiler, which knows malloc and would warn, fold constants or remove calls.
 template <class T>

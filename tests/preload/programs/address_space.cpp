@@ -18,6 +18,13 @@ using namespace programs;
 
 constexpr std::size_t room = 256 * mib;
 
+// A hardened build has room behind each block, with which jemalloc wastes a fifth of those of 1 MiB.
+#if defined(TIDEPOOL_HARDENED)
+constexpr std::size_t least = room / 3;
+#else
+constexpr std::size_t least = room / 2;
+#endif
+
 std::size_t virtual_bytes() {
     std::FILE* statm = std::fopen("/proc/self/statm", "r");
     unsigned long pages = 0;
@@ -76,7 +83,7 @@ int main() {
              {std::size_t{64}, 32 * mib, std::size_t{1000}, std::size_t{32'768}, mib, std::size_t{4096}}) {
             node* first;
             const std::size_t taken = take_all(bytes, first);
-            if (taken < room / 2) {
+            if (taken < least) {
                 std::fprintf(stderr, "round %d: of %zu bytes in blocks of %zu only %zu\n", round, room, bytes, taken);
                 return 1;
             }
