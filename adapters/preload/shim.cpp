@@ -165,7 +165,8 @@ void* allocate_aligned_missed(std::size_t alignment, std::size_t bytes) noexcept
 }
 
 void deallocate_missed(void* block, std::size_t size_class) noexcept {
-    // By a sized form, allocated in a slow section or beside a fork. Otherwise the source finds out (pool_plan::foreign).
+    // By a sized form, allocated in a slow section or beside a fork. Otherwise the source finds out
+    // (pool_plan::foreign).
     if constexpr (hardened)
         if (!page_map::find(block)) return backing::free(block);
     const slow_section section;
