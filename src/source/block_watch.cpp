@@ -92,9 +92,7 @@ void give(const void* p, const spans::location& at) noexcept {
     close(at);
 }
 
-void open(const spans::location& at) noexcept {
-    at.line->begin_change(at.line->get());
-}
+void open(const spans::location& at) noexcept { at.line->begin_change(at.line->get()); }
 
 void close(const spans::location& at) noexcept {
     block_line::known its = at.line->get();
