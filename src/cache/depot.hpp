@@ -101,7 +101,8 @@ public:
         repay(bytes);
         return false;
     }
-    void repay(std::uint64_t bytes) noexcept { lent_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
+    // Release: after the local has noted it, whoever looks at a local that was left in between (local::repay()).
+    void repay(std::uint64_t bytes) noexcept { lent_bytes_.fetch_sub(bytes, std::memory_order_release); }
     std::uint64_t lent() const noexcept { return lent_bytes_.load(std::memory_order_relaxed); }
 
     // Magazines that nobody needs leave the process: the empties of all classes at once, because a slab has magazines

@@ -95,6 +95,7 @@ public:
     pin_slot* const slot;        // in the owner's table, or one of our own; fixed
     const std::uint32_t number;  // dense within the pool; fixed
     bool abandoned = false;      // its owner was lost inside, in a fork or a signal handler; written by who visits
+    bool kept_out = false;       // the fork under way has seen its owner outside; the forking thread's
 
     bool occupied() const noexcept { return slot->occupied(*head); }
 
@@ -149,12 +150,12 @@ public:
         borrowed_bytes_ += more;
         return true;
     }
-    // The same: repays what is not needed any more, but for `keep`.
+    // The same: repays what is not needed any more, but for `keep`. Noted before, since a local may be abandoned
+    // between the two, and what it has borrowed is repaid then.
     void repay(std::uint64_t keep = 0) noexcept {
         const std::uint64_t needed = over_share(bytes_chained()) + keep;
         if (borrowed_bytes_ <= needed) return;
-        shared_.repay(borrowed_bytes_ - needed);
-        borrowed_bytes_ = needed;
+        shared_.repay(std::exchange(borrowed_bytes_, needed) - needed);
     }
     // All of it, whatever the chains hold.
     void repay_all() noexcept { shared_.repay(std::exchange(borrowed_bytes_, 0)); }

@@ -66,19 +66,15 @@ public:
         return waiting == 0 ? 0 : std::max(least, waiting / slices);
     }
 
-    // A tick begins to leave things; what it left is through; something went down that the upstream may purge.
-    void begin_tick() noexcept { unfinished_.store(true, std::memory_order_relaxed); }
+    // A tick has left things; what it left is through, or to be forgotten; something went down that the upstream may
+    // purge. Both exchanges: of two, the later one acquires what the earlier one released. So who ends a tick and then
+    // looks again sees what was sent before any tick that it has ended, too (tests/models/outgoing.pml).
+    void begin_tick() noexcept { unfinished_.exchange(true, std::memory_order_acq_rel); }
+    void end_tick() noexcept { unfinished_.exchange(false, std::memory_order_acq_rel); }
     bool unfinished() const noexcept { return unfinished_.load(std::memory_order_relaxed); }
     void owe_purge() noexcept { purge_owed_.store(true, std::memory_order_relaxed); }
     // True where the upstream is owed a purge; then no longer.
-    bool finish_tick() noexcept {
-        unfinished_.store(false, std::memory_order_relaxed);
-        return settle_purge();
-    }
     bool settle_purge() noexcept { return purge_owed_.exchange(false, std::memory_order_relaxed); }
-
-    // Forgets the tick, and the purge with it where memory is wanted at once.
-    void drop_tick() noexcept { unfinished_.store(false, std::memory_order_relaxed); }
 
     // In a forked child, between before_fork() and after_fork(): what another thread was just handing down is counted
     // and in no list, and nobody here will take it off. What this thread is handing down, in code that has forked, is

@@ -128,6 +128,7 @@ void roster::stop_all() noexcept {
     for_each([&](local& each) {
         if (&each == mine || each.abandoned) return;
         for (; each.occupied() && round < fork_wait_rounds; ++round) wait_long(round);
+        each.kept_out = !each.occupied();
     });
 }
 
@@ -142,19 +143,22 @@ void roster::abandon(local& its, std::uint32_t slot) noexcept {
     thread_slots::close(slot, index_);
 }
 
-// An owner that was still inside is gone with its local half changed, which is abandoned: only thieves go there.
+// An owner that was still inside is gone with its local half changed, which is abandoned: only thieves go there. The
+// slot alone does not say so: an owner that is kept out may just have looked in at the moment of the fork, and its slot
+// is put right (tests/models/slot.pml).
 void roster::inherit() noexcept {
     const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
     for (std::uint32_t slot = 0; slot < thread_slots::count(); ++slot) {
         local* each = by_slot_.get(slot);
         if (!each) continue;
         if (each != mine) {
-            if (!kept_out_ || each->occupied()) {
+            if (!kept_out_ || (!each->kept_out && each->occupied())) {
                 abandon(*each, slot);
                 continue;
             }
             pin theirs(*each, pin::who::visitor);
             for (std::uint32_t c = 0; c < theirs.classes(); ++c) theirs.of(c).empty_to_chain();
+            each->slot->set(*each->head);
         }
         each->head->reopen();
     }

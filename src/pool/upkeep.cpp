@@ -102,8 +102,15 @@ void upkeep::forget_others() noexcept {
 }
 
 void upkeep::finish_if_done() noexcept {
-    if (!unfinished() || shared_.leaving.blocks() != 0 || supply_.blocks.expired() != 0) return;
-    if (shared_.leaving.finish_tick()) purge();
+    if (unfinished() && !waiting() && end_tick() && shared_.leaving.settle_purge()) purge();
+}
+
+// Looks again after it has cleared the mark, which may have been that of a tick that began after the first look.
+bool upkeep::end_tick() noexcept {
+    shared_.leaving.end_tick();
+    if (!waiting()) return true;
+    shared_.leaving.begin_tick();
+    return false;
 }
 
 void upkeep::purge() noexcept {

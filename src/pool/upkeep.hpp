@@ -53,7 +53,7 @@ public:
     // decays shall really leave the process.
     void finish_if_done() noexcept;
     // The tick's purge is dropped: memory that is wanted at once need not leave the process.
-    void drop_tick() noexcept { shared_.leaving.drop_tick(); }
+    void drop_tick() noexcept { end_tick(); }
     // For the program, which wants to see the memory gone.
     void purge() noexcept;
 
@@ -62,6 +62,10 @@ public:
 
 private:
     class in_hand;
+    // Whether something is left to hand down.
+    bool waiting() const noexcept { return shared_.leaving.blocks() != 0 || supply_.blocks.expired() != 0; }
+    // False where another thread's tick has left something meanwhile: then it goes on.
+    bool end_tick() noexcept;
     std::size_t hand_down(std::size_t blocks_max, std::size_t spans_max) noexcept;
 
     depots& shared_;

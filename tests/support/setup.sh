@@ -7,6 +7,9 @@ packages_to_build=(g++ cmake ninja-build valgrind
 # What the tests of the source tree ask; the formatter in this version, since others break lines elsewhere.
 packages_to_check=(clang-format-14 clang-tidy universal-ctags git)
 
+# What tests/models/run verifies the models with.
+packages_to_verify=(spin gcc)
+
 # What the malloc shim's tests run under it.
 packages_to_preload=(gcc binutils git perl python3 redis-server redis-tools sqlite3 tar xz-utils)
 

@@ -10,12 +10,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/asymmetric_fence.hpp"
 #include "base/clock.hpp"
+#include "base/lock_order.hpp"
 #include "base/pinned.hpp"
 #include "base/thread_slots.hpp"
 #include "calm.hpp"
@@ -197,6 +199,27 @@ TEST_CASE("a forked child skips an owner that the fork has lost, and its chain d
     forked = true;
     forked.notify_all();
     owner.wait();
+}
+
+// Its slot leads to the closed local then, as if it were inside. The child abandoned the local, and all its private
+// magazines were lost.
+TEST_CASE("a forked child takes over from an owner that was kept out and just looks in") {
+    support::calm no_dice;
+    if (!detail::asymmetric_fence::available()) return;
+    kit k;
+    support::worker owner;
+    owner.run([&] { k.leave_stock(some_class, 10); });  // private magazines only
+    CHECK(k.books.counted().bytes_live() > 0);
+    detail::lock_order::begin_fork_series();
+    k.pool->before_fork();
+    std::optional<inside> here;
+    owner.run([&] { here.emplace(k); });
+    k.pool->after_fork_in_child();  // as if this were the child, and the owner not in it
+    for (int ticks = 0; ticks < 2; ++ticks) detail::tick(*k.pool);
+    CHECK(k.books.counted().bytes_live() == 0);
+    owner.run([&] { k.leave_stock(some_class, 10); });  // as if it were the next thread that has the slot
+    CHECK(detail::snapshot(*k.pool).bypasses == 0);
+    owner.run([&] { here.reset(); });
 }
 
 TEST_CASE("a signal handler that interrupts a pinned owner bypasses the local") {
