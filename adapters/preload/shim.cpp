@@ -18,6 +18,7 @@
 #include "base/fatal.hpp"
 #include "base/limits.hpp"
 #include "base/signals_blocked.hpp"
+#include "base/thread_id.hpp"
 #include "clock/registry.hpp"
 #include "forks.hpp"
 #include "large.hpp"
@@ -116,6 +117,7 @@ void start_libc() noexcept {
 __attribute__((constructor(101))) void on_load() {
     loaded.store(true, std::memory_order_relaxed);
     start_libc();
+    if constexpr (hardened) static_cast<void>(thread_id());
     {
         const slow_section section;
         if (section) pool_ready();

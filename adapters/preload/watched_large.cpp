@@ -36,6 +36,11 @@ using namespace detail;
 
 namespace {
 
+// Nobody may touch them any more. Mapped anew and not protected, which a sandbox may forbid.
+bool close_pages(void* begin, std::size_t bytes) noexcept {
+    return ::mmap(begin, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
 constexpr std::size_t room_least = 16;                        // in front of a block and behind it
 constexpr std::size_t kept_blocks_max = 32;                   // freed ones
 constexpr std::size_t kept_bytes_max = std::size_t{1} << 20;  // of one of them
@@ -139,7 +144,7 @@ bool free_watched(void* p) noexcept {
         fatal("double free of %p: large block of %zu bytes, freed last by thread %u", p, found->bytes, found->freed_by);
     check_edges(p, *found);
     if (found->mapped)
-        ::mprotect(found->begin, found->mapped, PROT_NONE);
+        close_pages(found->begin, found->mapped);
     else
         contents::fill_idle(p, found->bytes, found->bytes);
     let_go(found->bytes <= kept_bytes_max ? keep(p) : p);
@@ -196,7 +201,7 @@ void* guarded(std::size_t alignment, std::size_t bytes) noexcept {
     const std::size_t page = page_bytes(), own = whole_pages(std::max(bytes, std::size_t{1})), mapped = own + 2 * page;
     if (is_inside() || alignment > page) return memalign(alignment, bytes);
     auto* begin = static_cast<std::byte*>(map_pages(mapped, page));
-    if (!begin || ::mprotect(begin, page, PROT_NONE) != 0 || ::mprotect(begin + page + own, page, PROT_NONE) != 0) {
+    if (!begin || !close_pages(begin, page) || !close_pages(begin + page + own, page)) {
         if (begin) unmap_pages(begin, mapped);
         errno = ENOMEM;
         return nullptr;

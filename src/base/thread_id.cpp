@@ -18,7 +18,10 @@ std::uint32_t thread_id() noexcept {
     return known;
 }
 
-void forget_thread_id() noexcept { known = 0; }
+void renew_thread_id() noexcept {
+    known = 0;
+    static_cast<void>(thread_id());
+}
 
 }  // namespace detail
 }  // namespace TIDEPOOL_ABI

@@ -32,7 +32,7 @@ void pool::after_fork_in_parent() noexcept {
 }
 
 void pool::after_fork_in_child() noexcept {
-    if constexpr (hardened) forget_thread_id();
+    if constexpr (hardened) renew_thread_id();
     shared_.leaving.recount();
     upkeep_.forget_others();
     unlock_mechanisms();
