@@ -9,12 +9,17 @@ namespace detail {
 
 namespace {
 
+constexpr std::uint32_t asking = UINT32_MAX;  // a hook of syscall() may allocate
+
 constinit thread_local std::uint32_t known __attribute__((tls_model("initial-exec"))) = 0;
 
 }  // namespace
 
 std::uint32_t thread_id() noexcept {
-    if (known == 0) known = static_cast<std::uint32_t>(::syscall(SYS_gettid));
+    if (known == 0) {
+        known = asking;
+        known = static_cast<std::uint32_t>(::syscall(SYS_gettid));
+    }
     return known;
 }
 

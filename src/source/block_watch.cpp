@@ -56,7 +56,7 @@ void check_before(const spans::location& at) noexcept {
         where = contents::changed_spare(at.begin - bytes, bytes);
     }
     if (where == contents::no_change) return;
-    std::atomic_thread_fence(std::memory_order_acquire);  // the bytes above before the look below; begin_change()
+    fence(std::memory_order_acquire);  // the bytes above before the look below; begin_change()
     if ((at.line - 1)->get() == its)
         fatal("underflow: a byte in front of %p was changed: size class %u (%zu B)", static_cast<void*>(at.begin),
               at.in->size_class, at.bytes);

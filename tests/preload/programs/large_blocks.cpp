@@ -20,6 +20,8 @@
 #include <thread>
 #include <vector>
 
+#include <tidepool/detail/config.hpp>
+
 #include "program.hpp"
 #include "scale.hpp"
 
@@ -282,7 +284,7 @@ int main() {
     if (shim_promises()) handlers_have_blocks_of_their_own();
     if (!from_regions()) return 0;
 
-    a_block_grows_where_it_is();
+    if (!tidepool::detail::hardened) a_block_grows_where_it_is();  // else it moves, so that an old pointer is noticed
     trim_returns_what_is_idle();
     const std::size_t before = resident_bytes();
     take_and_free(4 * mib);
