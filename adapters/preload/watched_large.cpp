@@ -224,11 +224,12 @@ void free_inside(void* p) noexcept {
     if (!free_watched(p)) backing::free_inside(p);
 }
 
-// Inside a slow section it fails: the book, which says whose p is, must not be read.
+// Inside a slow section it fails: the book, which says whose p is, must not be read. As the backing's, it waits for a
+// fork: whoever were refused would be told that there is no memory.
 void* realloc(void* p, std::size_t bytes) noexcept {
     std::optional<line> had;
     {
-        const slow_section section;
+        const slow_section section(meanwhile::wait);
         if (!section) {
             errno = ENOMEM;
             return nullptr;
@@ -251,7 +252,7 @@ void* realloc(void* p, std::size_t bytes) noexcept {
 // 0 inside a slow section, for the same reason.
 std::size_t usable_size(void* p) noexcept {
     {
-        const slow_section section;
+        const slow_section section(meanwhile::wait);
         if (!section) return 0;
         if (const auto its = look_up(p, "malloc_usable_size")) return its->bytes;
         check_foreign(p, "malloc_usable_size");

@@ -112,8 +112,10 @@ void bin::load(magazine* m) noexcept {
     account_out(before);
     if (before->empty())
         depot_.stock.put(before);
-    else
+    else if (local_.may_chain(depot_.magazine_bytes, 0))
         push_or_send(before);
+    else
+        all().leaving.send(before);
 }
 
 magazine* bin::detach_empty() noexcept {

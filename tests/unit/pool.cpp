@@ -355,6 +355,7 @@ private:
 }  // namespace
 
 TEST_CASE("a local that a signal handler made under its thread is found afterwards") {
+    const support::calm quiet;
     kit k;
     const auto once = [&] {
         detail::deallocate(*k.pool, k.index, detail::allocate(*k.pool, k.index, some_class), some_class);
@@ -373,6 +374,7 @@ TEST_CASE("a local that a signal handler made under its thread is found afterwar
 }
 
 TEST_CASE("a thread that exits while it is inside leaves its slot clean") {
+    const support::calm quiet;
     kit k;
     const auto once = [&] {
         detail::deallocate(*k.pool, k.index, detail::allocate(*k.pool, k.index, some_class), some_class);
