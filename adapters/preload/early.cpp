@@ -19,7 +19,8 @@ void does_nothing() {}
 }  // namespace
 
 extern "C" {
-[[gnu::used]] static function* tidepool_before_thread_locals() {
+// Not static, or clang does not find it by this name.
+function* tidepool_before_thread_locals() {
     detail::thread_slots::stand_in();
     return does_nothing;
 }
