@@ -161,7 +161,7 @@ TEST_CASE("what the depot has lent goes back before memory grows beyond its peak
     const stats first = pool.stats();
     CHECK(first.spills == 0);
     CHECK(first.bytes_lent > std::size_t{7} << 20);
-    for (const std::size_t bytes : {80, 96, 112}) round_of(bytes);
+    for (const std::size_t bytes : {80U, 96U, 112U}) round_of(bytes);
     check_consistent(pool.stats());
     CHECK(pool.stats().upstream_bytes_peak < first.upstream_bytes_peak + (std::size_t{1} << 20));
     for (int ticks = 0; ticks < 2; ++ticks) pool.tick();

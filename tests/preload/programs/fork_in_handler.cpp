@@ -32,7 +32,7 @@ void fork_here(int) {
     const pid_t child = fork();
     if (child == 0) {
         alarm(60);
-        for (const std::size_t bytes : {100, 3000, 30'000}) {
+        for (const std::size_t bytes : {100U, 3000U, 30'000U}) {
             auto* p = static_cast<char*>(std::malloc(bytes));
             if (!p) _exit(1);
             p[0] = p[bytes - 1] = 1;
