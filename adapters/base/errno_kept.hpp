@@ -17,7 +17,7 @@ public:
     errno_kept& operator=(const errno_kept&) = delete;
     ~errno_kept() {
         // clang assumes that malloc leaves errno alone, and would drop the assignment.
-        std::atomic_signal_fence(std::memory_order_seq_cst);
+        std::atomic_signal_fence(std::memory_order_seq_cst);  // of the compiler only: before the store below
         errno = errno_;
     }
 

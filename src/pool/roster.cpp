@@ -91,8 +91,10 @@ bool roster::owners_unreachable() noexcept {
     return asymmetric_fence::refused() || (!thread_slots::alone() && !asymmetric_fence::available());
 }
 
+local* roster::callers() const noexcept { return this_thread->usable ? by_slot_.get(this_thread->index) : nullptr; }
+
 std::size_t roster::keep_own(local** group, std::size_t count) noexcept {
-    const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
+    const local* mine = callers();
     std::size_t kept = 0;
     for (std::size_t i = 0; i < count; ++i)
         if (group[i] == mine)
@@ -123,7 +125,7 @@ void roster::thread_exits(std::uint32_t slot) noexcept {
 void roster::stop_all() noexcept {
     for_each([](local& each) { each.head->stop(); });
     if (!(kept_out_ = keep_out())) return;
-    const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
+    const local* mine = callers();
     unsigned round = 0;
     for_each([&](local& each) {
         if (&each == mine || each.abandoned) return;
@@ -147,7 +149,7 @@ void roster::abandon(local& its, std::uint32_t slot) noexcept {
 // slot alone does not say so: an owner that is kept out may just have looked in at the moment of the fork, and its slot
 // is put right (tests/models/slot.pml).
 void roster::inherit() noexcept {
-    const local* mine = this_thread->usable ? by_slot_.get(this_thread->index) : nullptr;
+    const local* mine = callers();
     for (std::uint32_t slot = 0; slot < thread_slots::count(); ++slot) {
         local* each = by_slot_.get(slot);
         if (!each) continue;

@@ -132,6 +132,7 @@ private:
     static std::uint32_t visit_stopped(local** group, std::size_t count, patience how_long, Look look) noexcept;
     magazine* search(bin& own, generation g) noexcept;
     local* mine(std::uint64_t now) noexcept;
+    local* callers() const noexcept;  // the calling thread's, if it has one
     local* add(thread_slot& slot, std::uint64_t now) noexcept;
     static pin enter(local& mine) noexcept;
     // Its owner is gone with the local half changed: only thieves go there from now on.

@@ -60,6 +60,9 @@ struct kit {
     detail::pool_ptr pool = detail::make_pool(options, books);
     const std::uint32_t index = detail::pool_index(*pool);
 
+    // Takes a block and gives it back.
+    void once() const { detail::deallocate(*pool, index, detail::allocate(*pool, index, some_class), some_class); }
+
     void* take(std::uint32_t size_class) { return detail::allocate(*pool, index, size_class); }
     void give(std::uint32_t size_class, void* block) { detail::deallocate(*pool, index, block, size_class); }
     void leave_stock(std::uint32_t size_class, std::size_t count) {
@@ -357,18 +360,15 @@ private:
 TEST_CASE("a local that a signal handler made under its thread is found afterwards") {
     const support::calm quiet;
     kit k;
-    const auto once = [&] {
-        detail::deallocate(*k.pool, k.index, detail::allocate(*k.pool, k.index, some_class), some_class);
-    };
     std::thread([&] {
         kit other;  // the thread has its slot
         detail::deallocate(*other.pool, other.index, detail::allocate(*other.pool, other.index, some_class),
                            some_class);
         detail::thread_slot& me = *detail::this_thread;
         detail::local_head& found = me.pin_slots[k.index].enter(me);
-        once();  // the handler
+        k.once();  // the handler
         me.pin_slots[k.index].leave(found);
-        for (int i = 0; i < 100; ++i) once();
+        for (int i = 0; i < 100; ++i) k.once();
     }).join();
     CHECK(detail::snapshot(*k.pool).bypasses == 0);
 }
@@ -376,16 +376,13 @@ TEST_CASE("a local that a signal handler made under its thread is found afterwar
 TEST_CASE("a thread that exits while it is inside leaves its slot clean") {
     const support::calm quiet;
     kit k;
-    const auto once = [&] {
-        detail::deallocate(*k.pool, k.index, detail::allocate(*k.pool, k.index, some_class), some_class);
-    };
     std::thread([&] {
-        once();
+        k.once();
         detail::thread_slot& me = *detail::this_thread;
         static_cast<void>(me.pin_slots[k.index].enter(me));
     }).join();
     std::thread([&] {  // has the same slot
-        for (int i = 0; i < 100; ++i) once();
+        for (int i = 0; i < 100; ++i) k.once();
     })
         .join();
     CHECK(detail::snapshot(*k.pool).bypasses == 0);

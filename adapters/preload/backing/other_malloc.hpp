@@ -1,6 +1,7 @@
-// An allocator in libc's place as the shim's backing, which is not the process's malloc. One of mimalloc.cpp,
-// jemalloc.cpp and pages.cpp implements it. Any thread, in a slow section only, so a signal handler never finds it
-// halfway. It allocates large blocks and spans, and is handed no foreign block.
+// An allocator in libc's place as the shim's backing, which is not the process's malloc. One of mimalloc.cpp
+// and jemalloc.cpp implements it, or over_regions.cpp with one of regions.cpp and pages.cpp. Any thread, in a slow
+// section only, so a signal handler never finds it halfway. It allocates large blocks and spans, and is handed no
+// foreign block.
 //
 // Null if there is no memory. `had` is the size that was asked for when p was allocated.
 #pragma once

@@ -6,33 +6,20 @@
 #include <cstring>
 
 #include "base/pages.hpp"
-#include "large_runs.hpp"
-#include "other_malloc.hpp"
+#include "over_regions.hpp"
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 namespace preload {
 namespace other_malloc {
 
-namespace {
-
-constinit shared_regions its;
-
-}  // namespace
-
-void start(std::chrono::nanoseconds decay_interval, std::size_t idle_bytes_max) noexcept {
-    its.start(decay_interval, idle_bytes_max);
-}
-
 bool serves(const request&) noexcept { return true; }
-bool holds(const void* p) noexcept { return its.large() && its.large()->holds(p); }
 
 void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept {
     if (its.large() && large_runs::serves(bytes, alignment))
         if (void* p = its.large()->take(bytes, alignment)) return p;
     return detail::map_pages(bytes, alignment);
 }
-void* allocate(std::size_t bytes) noexcept { return allocate_aligned(bytes, 1); }
 void* allocate_zeroed(std::size_t bytes) noexcept {
     if (its.large() && large_runs::serves(bytes, 1))
         if (void* p = its.large()->take_zeroed(bytes)) return p;
@@ -56,16 +43,6 @@ void* reallocate(void* p, std::size_t had, std::size_t bytes) noexcept {
 void deallocate(void* p, std::size_t had) noexcept {
     if (!its.large() || !its.large()->give(p, had)) detail::unmap_pages(p, had);
 }
-std::size_t usable_size(void*, std::size_t had) noexcept { return detail::whole_pages(had); }
-
-std::size_t idle_bytes() noexcept { return its.large() ? its.large()->idle_bytes() : 0; }
-
-bool purge() noexcept { return its.release_idle(); }
-
-upstream spans() noexcept { return its; }
-
-void before_fork() noexcept { its.before_fork(); }
-void after_fork(bool) noexcept { its.after_fork(); }
 
 }  // namespace other_malloc
 }  // namespace preload

@@ -37,10 +37,10 @@ bool slow_section::enter_once() noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);  // for signal handlers: before the mark and the first lock
     mark_ = this_thread->usable ? &this_thread->in_slow_section : nullptr;
     if (mark_)
-        mark_->store(true, std::memory_order_seq_cst);
+        mark_->store(true, std::memory_order_seq_cst);  // before the load of the_door below; against stop()
     else
-        without_slot.fetch_add(1, std::memory_order_seq_cst);
-    if (the_door.load(std::memory_order_seq_cst) == door::open) [[likely]]
+        without_slot.fetch_add(1, std::memory_order_seq_cst);               // the same
+    if (the_door.load(std::memory_order_seq_cst) == door::open) [[likely]]  // after the mark above; against stop()
         return true;
     leave();
     return false;
@@ -73,7 +73,7 @@ namespace slow_sections {
 // A thread is given its slot inside a slow section that it entered without one. So when nobody is left of those, all
 // slots of threads that may have found the door open are there to be seen.
 void stop() noexcept {
-    the_door.store(door::fork, std::memory_order_seq_cst);
+    the_door.store(door::fork, std::memory_order_seq_cst);  // before the loads of marks below; against enter_once()
     unsigned round = 0;
     while (without_slot.load(std::memory_order_seq_cst) != 0 && round < stop_wait_rounds) wait_long(round++);
     const std::uint32_t slots = thread_slots::count();
