@@ -1,7 +1,6 @@
 // How much memory a pool takes: unused, in use, and after its blocks have decayed.
 #include <doctest/doctest.h>
 #include <malloc.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -9,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <tidepool/block_pool.hpp>
@@ -30,11 +30,15 @@ using tidepool::pool_resource;
 // A sanitizer's shadow and quarantine count as resident memory and hide what is measured.
 constexpr bool weighable = !support::under_asan && !support::under_tsan;
 
+// Counted page by page: the totals of statm lag behind by dozens of pages for each processor.
 std::size_t resident_bytes() {
-    std::size_t pages_total = 0, pages_resident = 0;
-    std::ifstream("/proc/self/statm") >> pages_total >> pages_resident;
-    REQUIRE(pages_resident > 0);
-    return pages_resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    std::ifstream counted("/proc/self/smaps_rollup");
+    for (std::string word; counted >> word;) {
+        std::size_t kib = 0;
+        if (word == "Rss:" && counted >> kib) return kib * 1024;
+    }
+    FAIL("no Rss in smaps_rollup");
+    return 0;
 }
 
 std::size_t malloced_bytes() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
@@ -49,7 +53,7 @@ std::size_t weight_of_unused() {
     const std::size_t malloced = malloced_bytes(), resident = resident_bytes();
     for (std::size_t i = 0; i < count; ++i) pools.push_back(std::make_unique<Pool>());
     const std::size_t from_malloc = (malloced_bytes() - malloced) / count;
-    // If earlier pools left enough memory, the process may even shrink, since the kernel counts in batches.
+    // The process may even shrink, if earlier pools left enough memory.
     const std::size_t from_anywhere = (std::max(resident_bytes(), resident) - resident) / count;
     CHECK(from_malloc >= sizeof(Pool));  // otherwise nothing was measured
     return std::max(from_malloc, from_anywhere);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <utility>
@@ -197,12 +198,13 @@ TEST_CASE("a thread that only frees does not accumulate blocks") {
         tidepool::block_pool pool(bytes, 16, options, books);
         std::vector<void*> taken;
         for (std::size_t i = 0; i < blocks; ++i) taken.push_back(pool.allocate());
+        const std::uint64_t ours = pool.stats().bytes_cached;  // the last refill; more where hits are refused at random
         support::worker freer;
         freer.run([&] {
             for (void* each : taken) pool.deallocate(each);
         });
-        // Its chain, its two magazines, and our last refill.
-        CHECK(pool.stats().bytes_cached <= 128 * 1024 + 4 * 16 * 1024);
+        // Its chain and its two magazines; three with a quarantine.
+        CHECK(pool.stats().bytes_cached <= ours + 128 * 1024 + 3 * 16 * 1024);
         CHECK(pool.stats().blocks_in_use == 0);
         // Blocks are freed in the order of allocation, so all spans but the last are all free.
         CHECK(books.counted().bytes_live() <= std::size_t{1} << 20);
