@@ -149,11 +149,12 @@ private:
 template <class Give>
 void roster::call_in(std::uint64_t bytes, Give give) noexcept {
     std::uint64_t had = 0;
+    const local* mine = callers();
     for_each([&](local& each) {
         for (const generation g : {generation::old, generation::young})
             for (std::uint32_t c = 0; c < shared_.sizes.count && each.over_share(); ++c)
                 while (had < bytes && each.over_share()) {
-                    magazine* m = each.take_tail(c, g);
+                    magazine* m = &each == mine ? each.take_tail(c, g) : each.steal(c, g);
                     if (!m) break;
                     had += m->count() * shared_.sizes[c];
                     give(m);
