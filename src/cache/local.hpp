@@ -96,6 +96,7 @@ public:
     const std::uint32_t number;  // dense within the pool; fixed
     bool abandoned = false;      // its owner was lost inside, in a fork or a signal handler; written by who visits
     bool kept_out = false;       // the fork under way has seen its owner outside; the forking thread's
+    bool late = false;           // ... and the fork before has waited for it in vain; the same
 
     bool occupied() const noexcept { return slot->occupied(*head); }
 

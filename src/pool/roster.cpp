@@ -15,6 +15,8 @@ namespace {
 // for one that does not, because the owner's priority is higher.
 constexpr unsigned owner_wait_rounds = waits_awake + 16;
 constexpr unsigned fork_wait_rounds = 4096;  // how long a fork waits for all owners: 0.2 s
+// ... of one that the last fork has waited for in vain: it may have left by a jump out of a signal handler, for good.
+constexpr unsigned late_wait_rounds = waits_awake;
 
 }  // namespace
 
@@ -129,8 +131,10 @@ void roster::stop_all() noexcept {
     unsigned round = 0;
     for_each([&](local& each) {
         if (&each == mine || each.abandoned) return;
-        for (; each.occupied() && round < fork_wait_rounds; ++round) wait_long(round);
+        const unsigned last = std::min(fork_wait_rounds, each.late ? round + late_wait_rounds : fork_wait_rounds);
+        for (; each.occupied() && round < last; ++round) wait_long(round);
         each.kept_out = !each.occupied();
+        each.late = !each.kept_out;
     });
 }
 

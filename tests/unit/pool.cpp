@@ -3,6 +3,7 @@
 #include "pool/pool.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <atomic>
@@ -222,6 +223,38 @@ TEST_CASE("a forked child takes over from an owner that was kept out and just lo
     CHECK(k.books.counted().bytes_live() == 0);
     owner.run([&] { k.leave_stock(some_class, 10); });  // as if it were the next thread that has the slot
     CHECK(detail::snapshot(*k.pool).bypasses == 0);
+    owner.run([&] { here.reset(); });
+}
+
+// Otherwise a program that forks often stands still: a thread that has left a hit by siglongjmp() never comes out.
+TEST_CASE("only the first of many forks waits long for an owner that stays inside") {
+    support::calm no_dice;
+    if (!detail::asymmetric_fence::available()) return;
+    kit k;
+    support::worker owner;
+    std::optional<inside> here;
+    owner.run([&] {
+        k.leave_stock(some_class, 10);
+        here.emplace(k);
+    });
+    const auto naps_in = [&](int forks) {
+        rusage before{}, after{};
+        getrusage(RUSAGE_THREAD, &before);
+        for (int i = 0; i < forks; ++i) {
+            detail::lock_order::begin_fork_series();
+            k.pool->before_fork();
+            k.pool->after_fork_in_parent();
+        }
+        getrusage(RUSAGE_THREAD, &after);
+        return after.ru_nvcsw - before.ru_nvcsw;  // a nap each
+    };
+    const long first = naps_in(1), others = naps_in(20);
+    CHECK(first > 1000);
+    CHECK(others < first);
+    owner.run([&] { here.reset(); });
+    naps_in(1);
+    owner.run([&] { here.emplace(k); });
+    CHECK(naps_in(1) > 1000);  // it has been outside: worth waiting for again
     owner.run([&] { here.reset(); });
 }
 
