@@ -72,19 +72,23 @@ std::size_t in_front(const void* p, const line& its) noexcept {
     return std::min(static_cast<std::size_t>(static_cast<const std::byte*>(p) - its.begin) - page_bytes(), room_least);
 }
 
+// Where another thread forks for long, the backing's block as it is, which needs no line; null between guards.
 void* enter(void* p, const line& its) noexcept {
-    const std::size_t front = in_front(p, its);
-    contents::fill_spare(static_cast<std::byte*>(p) - front, front);
-    contents::fill_spare(static_cast<std::byte*>(p) + its.bytes, its.behind);
     bool known = false;
     {
         const slow_section section;
+        if (!section && !its.mapped) return its.begin;
         known = static_cast<bool>(section) && book().set(p, its);
     }
-    if (known) return p;
-    its.mapped ? unmap_pages(its.begin, its.mapped) : backing::free(its.begin);
-    errno = ENOMEM;
-    return nullptr;
+    if (!known) {
+        its.mapped ? unmap_pages(its.begin, its.mapped) : backing::free(its.begin);
+        errno = ENOMEM;
+        return nullptr;
+    }
+    const std::size_t front = in_front(p, its);
+    contents::fill_spare(static_cast<std::byte*>(p) - front, front);
+    contents::fill_spare(static_cast<std::byte*>(p) + its.bytes, its.behind);
+    return p;
 }
 
 // A block with `lead` bytes in front of it, of what ask() gives for that many and more.
@@ -207,7 +211,8 @@ void* guarded(std::size_t alignment, std::size_t bytes) noexcept {
         return nullptr;
     }
     const std::size_t offset = (own - bytes) & ~(alignment - 1);
-    return enter(begin + page + offset, {begin, bytes, own - bytes - offset, mapped, 0, true});
+    void* p = enter(begin + page + offset, {begin, bytes, own - bytes - offset, mapped, 0, true});
+    return p ? p : memalign(alignment, bytes);
 }
 
 void free(void* p) noexcept {
