@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/immortal.hpp"
+#include "base/raise.hpp"
 
 #include <tidepool/detail/config.hpp>
 
@@ -27,7 +28,7 @@ public:
 private:
     void* do_allocate(std::size_t bytes, std::size_t alignment) override {
         if (void* p = Allocator::allocate(bytes, alignment)) return p;
-        throw std::bad_alloc();
+        raise(std::bad_alloc());
     }
     void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override {
         Allocator::deallocate(p, bytes, alignment);

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <system_error>
 
+#include "base/raise.hpp"
 #include "base/splitmix.hpp"
 #include "base/uncancelled.hpp"
 #include "clock/registry.hpp"
@@ -138,7 +139,7 @@ void limited_upstream::deallocate_batch(std::size_t bytes, std::size_t alignment
 logging_upstream::logging_upstream(const upstream& backing, const char* path)
     : upstream_decorator(backing),
       file_(detail::uncancelled::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
-    if (file_ < 0) throw std::system_error(errno, std::generic_category(), path);
+    if (file_ < 0) detail::raise(std::system_error(errno, std::generic_category(), path));
 }
 
 logging_upstream::~logging_upstream() { detail::uncancelled::close(file_); }

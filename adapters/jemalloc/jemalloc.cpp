@@ -9,6 +9,7 @@
 #include "arenas.hpp"
 #include "base/immortal.hpp"
 #include "base/made_once.hpp"
+#include "base/raise.hpp"
 #include "blocks.hpp"
 #include "heartbeat.hpp"
 #include "names.hpp"
@@ -88,7 +89,7 @@ std::pmr::memory_resource* jemalloc_resource() noexcept { return detail::plain_r
 // ---- an arena of one's own -----------------------------------------------------------------------------------------
 
 jemalloc_arena::jemalloc_arena(const jemalloc_arena_options& options) {
-    if (!make_arena(index_)) throw std::bad_alloc();
+    if (!make_arena(index_)) detail::raise(std::bad_alloc());
     flags_ = je::in_arena(index_) | je::uncached;
     set_decay(index_, static_cast<ssize_t>(options.dirty_decay.count()),
               static_cast<ssize_t>(options.muzzy_decay.count()));

@@ -3,6 +3,9 @@
 #include <memory_resource>
 #include <stdexcept>
 
+#include "base/raise.hpp"
+
+#include <tidepool/detail/raise.hpp>
 #include <tidepool/upstream.hpp>
 
 namespace tidepool {
@@ -13,9 +16,9 @@ namespace {
 constexpr detail::upstream_table of_a_resource = [] {
     detail::upstream_table does;
     does.allocate = [](void* context, std::size_t bytes, std::size_t alignment) noexcept -> void* {
-        try {
-            return static_cast<std::pmr::memory_resource*>(context)->allocate(bytes, alignment);
-        } catch (...) {
+        TIDEPOOL_TRY { return static_cast<std::pmr::memory_resource*>(context)->allocate(bytes, alignment); }
+        TIDEPOOL_CATCH_ALL {
+            detail::keep_thrown();
             return nullptr;
         }
     };
@@ -29,7 +32,7 @@ constexpr detail::upstream_table of_a_resource = [] {
 
 upstream::upstream(std::pmr::memory_resource* resource)
     : context_(resource), does_(&of_a_resource), resource_(resource), name_("pmr") {
-    if (!resource) throw std::invalid_argument("tidepool: upstream = null: allowed is a memory resource");
+    if (!resource) detail::raise(std::invalid_argument("tidepool: upstream = null: allowed is a memory resource"));
 }
 
 }  // namespace TIDEPOOL_ABI

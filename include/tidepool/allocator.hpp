@@ -12,11 +12,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <new>
 #include <type_traits>
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/fast_path.hpp>
+#include <tidepool/detail/raise.hpp>
 #include <tidepool/detail/size_classes.hpp>
 #include <tidepool/pool_resource.hpp>
 
@@ -27,7 +27,7 @@ namespace detail {
 
 template <class T>
 constexpr std::size_t array_bytes(std::size_t n) {
-    if (n > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
+    if (n > std::numeric_limits<std::size_t>::max() / sizeof(T)) raise_bad_length();
     return n * sizeof(T);
 }
 
@@ -64,9 +64,12 @@ public:
             return missed();
         detail::give_or(detail::default_index, detail::bin_offset_of(size_class), p, missed);
     }
-
-    friend constexpr bool operator==(const allocator&, const allocator&) noexcept { return true; }
 };
+
+template <class T, class U>
+constexpr bool operator==(const allocator<T>&, const allocator<U>&) noexcept {
+    return true;
+}
 
 template <class T>
 class pool_allocator {
@@ -77,8 +80,11 @@ public:
     using propagate_on_container_swap = std::true_type;
     using is_always_equal = std::false_type;
 
-    // Refers to `pool`, which must outlive all memory allocated from it.
+    // Refers to the default pool. Throws std::bad_alloc if memory is out for that at its first use.
+    pool_allocator() : pool_(&default_pool()) {}
+    // Refers to `pool`, which must outlive all memory allocated from it; a pointer must not be null.
     pool_allocator(pool_resource& pool) noexcept : pool_(&pool) {}
+    pool_allocator(pool_resource* pool) noexcept : pool_(pool) {}
     template <class U>
     pool_allocator(const pool_allocator<U>& other) noexcept : pool_(&other.resource()) {}
 
@@ -99,14 +105,19 @@ public:
 
     pool_resource& resource() const noexcept { return *pool_; }
 
-    template <class U>
-    friend bool operator==(const pool_allocator& a, const pool_allocator<U>& b) noexcept {
-        return &a.resource() == &b.resource();
-    }
-
 private:
     pool_resource* pool_;
 };
+
+// For what rebinds it: pool_allocator(pool).
+pool_allocator()->pool_allocator<std::byte>;
+pool_allocator(pool_resource&)->pool_allocator<std::byte>;
+pool_allocator(pool_resource*)->pool_allocator<std::byte>;
+
+template <class T, class U>
+bool operator==(const pool_allocator<T>& a, const pool_allocator<U>& b) noexcept {
+    return &a.resource() == &b.resource();
+}
 
 }  // namespace TIDEPOOL_ABI
 }  // namespace tidepool

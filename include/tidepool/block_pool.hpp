@@ -3,11 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <new>
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/engine.hpp>
 #include <tidepool/detail/fast_path.hpp>
+#include <tidepool/detail/raise.hpp>
 #include <tidepool/options.hpp>
 #include <tidepool/stats.hpp>
 #include <tidepool/upstream.hpp>
@@ -31,11 +31,11 @@ public:
     block_pool& operator=(const block_pool&) = delete;
     ~block_pool();
 
-    // Returns a block. Throws std::bad_alloc if the upstream has no memory.
+    // Returns a block. If the upstream has no memory: throws std::bad_alloc, or what the upstream threw.
     [[nodiscard]] void* allocate() {
         void* block = try_allocate();
         if (!block) [[unlikely]]
-            throw std::bad_alloc();
+            detail::raise_no_memory();
         return block;
     }
 

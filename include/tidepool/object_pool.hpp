@@ -9,13 +9,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <type_traits>
 #include <utility>
 
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/engine.hpp>
 #include <tidepool/detail/fast_path.hpp>
+#include <tidepool/detail/raise.hpp>
 #include <tidepool/options.hpp>
 #include <tidepool/stats.hpp>
 
@@ -34,7 +34,8 @@ struct no_reset {
     void operator()(T&) const noexcept {}
 };
 
-// Factory: called without arguments, possibly by several threads at once; returns a T, which need not be movable.
+// Factory: called with the arguments of get(), possibly by several threads at once; returns a T, which need not be
+// movable.
 // Reset: called with a T& by the thread that puts an object. If it returns false, the object is destroyed instead of
 // kept.
 //
@@ -45,6 +46,8 @@ struct no_reset {
 // amortized constant time; a private hit is inlined, takes no lock and executes no locked instruction.
 template <class T, class Factory = value_factory<T>, class Reset = no_reset>
 class object_pool {
+    static_assert(std::is_object_v<T> && !std::is_const_v<T> && !std::is_array_v<T>,
+                  "an object pool's factory returns an object by value: neither a reference nor const");
     static_assert(std::is_nothrow_destructible_v<T>,
                   "objects are destroyed inside the pool, where no exception could be caught");
 
@@ -71,6 +74,8 @@ public:
           options_(options),
           engine_(detail::make_object_pool(sizeof(T), options_, {this, &dispose})),
           index_(detail::pool_index(*engine_)) {}
+    object_pool(Factory factory, const object_pool_options& options)
+        : object_pool(std::move(factory), Reset(), options) {}
 
     object_pool(const object_pool&) = delete;
     object_pool& operator=(const object_pool&) = delete;
@@ -80,16 +85,22 @@ public:
     // Returns an idle object, or null if none is found. Never calls the factory.
     [[nodiscard]] T* try_get() noexcept { return static_cast<T*>(detail::allocate(*engine_, index_, 0)); }
 
-    // Returns an idle object, or else a new one. Throws std::bad_alloc or what the factory throws; the pool is then
-    // unchanged.
-    [[nodiscard]] T* get() {
+    // Returns an idle object, or else a new one, for which the factory is given the arguments. Throws std::bad_alloc or
+    // what the factory throws; the pool is then unchanged.
+    template <class... Arguments>
+    requires std::is_invocable_v<Factory&, Arguments...>
+    [[nodiscard]] T* get(Arguments&&... arguments) {
         if (T* object = try_get()) [[likely]]
             return object;
-        return make();
+        return make(std::forward<Arguments>(arguments)...);
     }
 
     // The same as get(), with a handle that puts the object back.
-    [[nodiscard]] handle borrow() { return handle(get(), returner(*this)); }
+    template <class... Arguments>
+    requires std::is_invocable_v<Factory&, Arguments...>
+    [[nodiscard]] handle borrow(Arguments&&... arguments) {
+        return handle(get(std::forward<Arguments>(arguments)...), returner(*this));
+    }
 
     // Resets the object and keeps it for reuse. `object` must come from this pool; the caller may not use it
     // afterwards. Does nothing if it is null. If the reset throws, the object is destroyed and the exception is
@@ -104,6 +115,13 @@ public:
             guard.object = nullptr;
         }
         detail::deallocate(*engine_, index_, object, 0);
+    }
+
+    // Takes over an object that was made elsewhere with new, as put(). It ends with delete.
+    void put(std::unique_ptr<T> object) {
+        if (!object) return;
+        detail::note_created(*engine_, object.get());
+        put(object.release());
     }
 
     // Destroys an object of this pool instead of putting it back. Does nothing if it is null.
@@ -144,28 +162,18 @@ private:
     // Puts the object of a handle back. If the reset throws, the object is destroyed and the exception is dropped,
     // since a destructor may not throw.
     void put_quietly(T* object) noexcept {
-        try {
-            put(object);
-        } catch (...) {
-        }
+        TIDEPOOL_TRY { put(object); }
+        TIDEPOOL_CATCH_ALL {}
     }
 
-    [[gnu::noinline]] T* make() {
-        void* place = ::operator new (sizeof(T), std::align_val_t{alignof(T)});
-        try {
-            T* object = ::new (place) T(factory_());
-            detail::note_created(*engine_, object);
-            return object;
-        } catch (...) {
-            ::operator delete (place, std::align_val_t{alignof(T)});
-            throw;
-        }
+    template <class... Arguments>
+    [[gnu::noinline]] T* make(Arguments&&... arguments) {
+        T* object = new T(factory_(std::forward<Arguments>(arguments)...));
+        detail::note_created(*engine_, object);
+        return object;
     }
 
-    static void destroy(T* object) noexcept {
-        object->~T();
-        ::operator delete (static_cast<void*>(object), std::align_val_t{alignof(T)});
-    }
+    static void destroy(T* object) noexcept { delete object; }
 
     static void dispose(void*, void** objects, std::size_t count) noexcept {
         for (std::size_t i = 0; i < count; ++i) destroy(static_cast<T*>(objects[i]));
@@ -182,6 +190,8 @@ template <class Factory>
 object_pool(Factory) -> object_pool<std::invoke_result_t<Factory&>, Factory>;
 template <class Factory, class Reset>
 object_pool(Factory, Reset) -> object_pool<std::invoke_result_t<Factory&>, Factory, Reset>;
+template <class Factory>
+object_pool(Factory, object_pool_options) -> object_pool<std::invoke_result_t<Factory&>, Factory>;
 template <class Factory, class Reset>
 object_pool(Factory, Reset, object_pool_options) -> object_pool<std::invoke_result_t<Factory&>, Factory, Reset>;
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory_resource>
 
 #include <tidepool/detail/config.hpp>
 
@@ -46,6 +47,15 @@ struct pool_options {
     std::chrono::milliseconds decay_interval{1000};
 
     block_source source = block_source::spans;
+
+    // The options of the standard among them.
+    constexpr operator std::pmr::pool_options() const noexcept {
+        std::pmr::pool_options standard;
+        standard.max_blocks_per_chunk = max_blocks_per_chunk;
+        standard.largest_required_pool_block = largest_required_pool_block;
+        return standard;
+    }
+    friend bool operator==(const pool_options&, const pool_options&) = default;
 };
 
 // Options of an object pool.
@@ -61,6 +71,8 @@ struct object_pool_options {
 
     // The same as in pool_options.
     std::chrono::milliseconds decay_interval{1000};
+
+    friend bool operator==(const object_pool_options&, const object_pool_options&) = default;
 };
 
 }  // namespace TIDEPOOL_ABI

@@ -1,6 +1,7 @@
 // A std::pmr::memory_resource that can replace std::pmr::synchronized_pool_resource.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
@@ -26,6 +27,19 @@ namespace detail {
 void* default_allocate(std::uint32_t size_class, std::size_t bytes, std::size_t alignment);
 void default_deallocate(void* p, std::uint32_t size_class, std::size_t bytes, std::size_t alignment) noexcept;
 
+// An upstream as a memory resource, as thread-safe as that is. Equal to those over the same upstream.
+class resource_over final : public std::pmr::memory_resource {
+public:
+    explicit resource_over(const upstream& from) noexcept : it(from) {}
+
+    const upstream it;
+
+private:
+    void* do_allocate(std::size_t bytes, std::size_t alignment) override;
+    void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override;
+    bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override;
+};
+
 }  // namespace detail
 
 // Memory of any size and alignment for any number of threads. Memory may be deallocated by another thread than the one
@@ -33,8 +47,9 @@ void default_deallocate(void* p, std::uint32_t size_class, std::size_t bytes, st
 //
 // Requests up to largest_required_pool_block bytes (32 KiB) with an alignment up to 4096 are served from blocks of a
 // size class; others go to the upstream with the same size and alignment. Amortized constant time; a private hit takes
-// no lock and executes no locked instruction. allocate() throws std::bad_alloc if the upstream has no memory.
-// deallocate() never throws, never allocates from the upstream, and does nothing if the pointer is null.
+// no lock and executes no locked instruction. If the upstream has no memory allocate() throws std::bad_alloc, or what
+// the upstream threw. deallocate() never throws, never allocates from the upstream, and does nothing if the pointer is
+// null.
 //
 // All members are thread-safe except release() and the destructor, which need exclusive access. The upstream must
 // outlive the pool.
@@ -46,9 +61,12 @@ public:
     // Throws std::invalid_argument if an option is out of range.
     explicit pool_resource(const pool_options& options);
     pool_resource(const pool_options& options, tidepool::upstream from);
-    // With the options of the standard; all others have their default values.
-    explicit pool_resource(const std::pmr::pool_options& options);
-    pool_resource(const std::pmr::pool_options& options, tidepool::upstream from);
+    // With the options of the standard; all others have their default values. Templates, so that braces are
+    // pool_options.
+    template <std::same_as<std::pmr::pool_options> Standard>
+    explicit pool_resource(const Standard& options) : pool_resource(from_standard(options)) {}
+    template <std::same_as<std::pmr::pool_options> Standard>
+    pool_resource(const Standard& options, tidepool::upstream from) : pool_resource(from_standard(options), from) {}
 
     pool_resource(const pool_resource&) = delete;
     pool_resource& operator=(const pool_resource&) = delete;
@@ -72,9 +90,12 @@ public:
     // The option values in effect.
     pool_options options() const noexcept { return options_; }
 
-    const tidepool::upstream& upstream() const noexcept { return upstream_; }
-    // The memory resource that the pool draws from; null if the upstream is not a memory resource.
-    std::pmr::memory_resource* upstream_resource() const noexcept { return upstream_.resource(); }
+    const tidepool::upstream& upstream() const noexcept { return from_.it; }
+    // The memory resource that the pool draws from; where the upstream is none, one that does the same, and lives as
+    // long as the pool.
+    std::pmr::memory_resource* upstream_resource() const noexcept {
+        return upstream().resource() ? upstream().resource() : &from_;
+    }
 
 protected:
     void* do_allocate(std::size_t bytes, std::size_t alignment) override;
@@ -87,6 +108,13 @@ private:
     friend pool_resource& default_pool();
     friend void* detail::default_allocate(std::uint32_t, std::size_t, std::size_t);
     friend void detail::default_deallocate(void*, std::uint32_t, std::size_t, std::size_t) noexcept;
+
+    static pool_options from_standard(const std::pmr::pool_options& given) noexcept {
+        pool_options options;
+        options.max_blocks_per_chunk = given.max_blocks_per_chunk;
+        options.largest_required_pool_block = given.largest_required_pool_block;
+        return options;
+    }
 
     using maker = detail::pool_ptr (*)(pool_options&, const tidepool::upstream&);
     pool_resource(const pool_options& options, tidepool::upstream from, maker make);
@@ -113,7 +141,7 @@ private:
     [[gnu::noinline]] void deallocate_uncommon(void* p, std::size_t bytes, std::size_t alignment) noexcept;
 
     pool_options options_;
-    tidepool::upstream upstream_;
+    mutable detail::resource_over from_;
     detail::pool_ptr engine_;
 
     // Fixed at construction, read by every call.

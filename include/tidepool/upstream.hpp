@@ -118,7 +118,7 @@ public:
     template <upstream_allocator U>
     upstream(U& u) noexcept;
 
-    // Refers to a memory resource. An exception from its allocate() means that there is no memory. Throws
+    // Refers to a memory resource. What its allocate() throws reaches the pool's caller. Throws
     // std::invalid_argument if null.
     upstream(std::pmr::memory_resource* resource);
 
@@ -160,6 +160,9 @@ public:
     // allocates. Then its pools may be ticked in the midst of any allocation, by an upstream's heartbeat; others wait
     // for a slow path, tick() or a ticker. False if the upstream does not say.
     bool heartbeat_safe() const noexcept { return does_->heartbeat_safe && does_->heartbeat_safe(context_); }
+
+    // Whether both refer to the same allocator.
+    bool same_as(const upstream& other) const noexcept { return context_ == other.context_ && does_ == other.does_; }
 
     // Whether this refers to `allocator`, or to a decorator of it.
     bool draws_from(const void* allocator) const noexcept {

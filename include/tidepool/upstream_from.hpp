@@ -10,13 +10,14 @@
 #include <utility>
 
 #include <tidepool/detail/config.hpp>
+#include <tidepool/detail/raise.hpp>
 #include <tidepool/upstream.hpp>
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 
-// Any standard allocator as upstream. As thread-safe as the allocator is; each call uses a copy of it. An exception
-// from allocate() means that there is no memory. Alignments up to 2 MiB, if the allocator supports over-aligned types;
+// Any standard allocator as upstream. As thread-safe as the allocator is; each call uses a copy of it. What its
+// allocate() throws reaches the pool's caller. Alignments up to 2 MiB, if the allocator supports over-aligned types;
 // null above.
 //
 //   tidepool::allocator_upstream from(my_allocator);
@@ -58,10 +59,12 @@ private:
         using allocator = typename std::allocator_traits<Allocator>::template rebind_alloc<type>;
         using traits = std::allocator_traits<allocator>;
         return {[](const Allocator& from, std::size_t bytes) noexcept -> void* {
-                    try {
+                    TIDEPOOL_TRY {
                         allocator mine(from);
                         return std::to_address(traits::allocate(mine, pieces(bytes, Alignment)));
-                    } catch (...) {
+                    }
+                    TIDEPOOL_CATCH_ALL {
+                        detail::keep_thrown();
                         return nullptr;
                     }
                 },

@@ -14,6 +14,7 @@
 #include "base/forks.hpp"
 #include "base/limits.hpp"
 #include "base/made_once.hpp"
+#include "base/raise.hpp"
 #include "clock/registry.hpp"
 #include "pool/pool.hpp"
 
@@ -33,7 +34,7 @@ namespace {
 constexpr std::size_t magazine_blocks_max = magazine::capacity_max;
 
 [[noreturn]] void refuse(const char* option, const std::string& value, const std::string& allowed) {
-    throw std::invalid_argument(std::string("tidepool: ") + option + " = " + value + ": allowed is " + allowed);
+    raise(std::invalid_argument(std::string("tidepool: ") + option + " = " + value + ": allowed is " + allowed));
 }
 
 void require(const char* option, std::size_t value, std::size_t least, std::size_t most) {
@@ -89,7 +90,7 @@ void listen() {
         return ::pthread_atfork([] { registry::before_fork(); }, registry::after_fork_in_parent,
                                 registry::after_fork_in_child);
     };
-    if (made_once<begin>() != 0) throw std::bad_alloc();
+    if (made_once<begin>() != 0) raise(std::bad_alloc());
 }
 
 pool_ptr make(const pool_plan& plan, const upstream& from) {

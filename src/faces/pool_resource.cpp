@@ -6,6 +6,7 @@
 #include <new>
 
 #include <tidepool/detail/fast_path.hpp>
+#include <tidepool/detail/raise.hpp>
 #include <tidepool/detail/size_classes.hpp>
 
 namespace tidepool {
@@ -13,31 +14,41 @@ inline namespace TIDEPOOL_ABI {
 
 namespace {
 
-pool_options from_standard(const std::pmr::pool_options& given) {
-    pool_options options;
-    options.max_blocks_per_chunk = given.max_blocks_per_chunk;
-    options.largest_required_pool_block = given.largest_required_pool_block;
-    return options;
-}
-
 // No object is larger, and the upstreams' arithmetic stays clear of overflow.
 constexpr auto bytes_max = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
 
 }  // namespace
 
+namespace detail {
+
+void* resource_over::do_allocate(std::size_t bytes, std::size_t alignment) {
+    forget_thrown();
+    void* p = bytes <= bytes_max ? it.allocate(bytes == 0 ? 1 : bytes, alignment) : nullptr;
+    if (!p) raise_no_memory();
+    return p;
+}
+
+void resource_over::do_deallocate(void* p, std::size_t bytes, std::size_t alignment) {
+    if (p) it.deallocate(p, bytes == 0 ? 1 : bytes, alignment);
+}
+
+bool resource_over::do_is_equal(const std::pmr::memory_resource& other) const noexcept {
+    const auto* its = dynamic_cast<const resource_over*>(&other);
+    return its && (its == this || its->it.same_as(it));
+}
+
+}  // namespace detail
+
 pool_resource::pool_resource() : pool_resource(pool_options{}) {}
 pool_resource::pool_resource(tidepool::upstream from) : pool_resource(pool_options{}, from) {}
 pool_resource::pool_resource(const pool_options& options) : pool_resource(options, pages_upstream()) {}
-pool_resource::pool_resource(const std::pmr::pool_options& options) : pool_resource(from_standard(options)) {}
-pool_resource::pool_resource(const std::pmr::pool_options& options, tidepool::upstream from)
-    : pool_resource(from_standard(options), from) {}
 pool_resource::pool_resource(const pool_options& options, tidepool::upstream from)
     : pool_resource(options, from, detail::make_pool) {}
 
 pool_resource::pool_resource(const pool_options& options, tidepool::upstream from, maker make)
     : options_(options),
-      upstream_(from),
-      engine_(make(options_, upstream_)),
+      from_(from),
+      engine_(make(options_, from_.it)),
       index_(detail::pool_index(*engine_)),
       class_count_(detail::pool_class_count(*engine_)) {}
 
@@ -73,13 +84,14 @@ void pool_resource::deallocate_uncommon(void* p, std::size_t bytes, std::size_t 
 }
 
 void* pool_resource::allocate_missed(std::size_t size_class, std::size_t bytes, std::size_t alignment) {
+    detail::forget_thrown();
     void* p = nullptr;
     if (size_class < class_count_) [[likely]]
         p = detail::allocate_slow(*engine_, static_cast<std::uint32_t>(size_class));
     else if (bytes <= bytes_max)
         p = detail::allocate_large(*engine_, bytes, alignment);
     if (!p) [[unlikely]]
-        throw std::bad_alloc();
+        detail::raise_no_memory();
     return p;
 }
 

@@ -58,15 +58,18 @@ static_assert(stateless::propagate_on_container_move_assignment::value);
 static_assert(std::is_nothrow_default_constructible_v<allocator<int>>);
 
 using stateful = std::allocator_traits<pool_allocator<int>>;
-static_assert(!stateful::is_always_equal::value && !std::is_default_constructible_v<pool_allocator<int>>);
+static_assert(!stateful::is_always_equal::value && std::is_default_constructible_v<pool_allocator<int>>);
 static_assert(!stateful::propagate_on_container_copy_assignment::value);
 static_assert(stateful::propagate_on_container_move_assignment::value);
 static_assert(stateful::propagate_on_container_swap::value);
 static_assert(std::is_convertible_v<pool_resource&, pool_allocator<int>>);
+static_assert(std::is_convertible_v<pool_resource*, pool_allocator<int>>);
 
 TEST_CASE("allocators are equal if and only if each can free the other's blocks") {
     pool_resource one, other;
     CHECK(allocator<int>() == allocator<int>());
+    CHECK(allocator<int>() == allocator<double>());
+    CHECK_FALSE(allocator<int>() != allocator<double>());
     CHECK(pool_allocator<int>(one) == pool_allocator<int>(one));
     CHECK(pool_allocator<int>(one) != pool_allocator<int>(other));
     CHECK(pool_allocator<int>(one) == pool_allocator<double>(one));
@@ -80,6 +83,18 @@ TEST_CASE("allocators are equal if and only if each can free the other's blocks"
     pool_allocator<int>(of_doubles).deallocate(p, 3);
     CHECK(one.stats().blocks_in_use == 0);
     CHECK(other.stats() == tidepool::stats{});
+}
+
+TEST_CASE("a pool_allocator is made of nothing, of a pool or of its address") {
+    pool_resource pool;
+    CHECK(&pool_allocator<int>().resource() == &tidepool::default_pool());
+    CHECK(pool_allocator<int>(&pool) == pool_allocator<int>(pool));
+    const pool_allocator deduced(pool), of_address(&pool), by_default;
+    CHECK(deduced == of_address);
+    CHECK(deduced != by_default);
+    const std::vector<int, pool_allocator<int>> values({1, 2, 3}, &pool);
+    CHECK(values.get_allocator() == deduced);
+    CHECK(pool.stats().blocks_in_use == 1);
 }
 
 // Allocates arrays of T of many lengths, writes to all of them, and frees them.

@@ -323,6 +323,54 @@ TEST_CASE("class template arguments are deduced from the factory and the reset")
     CHECK(by_value.borrow()->empty());
 }
 
+TEST_CASE("options go beside a factory, also in braces") {
+    tidepool::object_pool pool([] { return 7; }, {.magazine_capacity = 3});
+    CHECK(pool.options().magazine_capacity == 3);
+    CHECK(*pool.borrow() == 7);
+    tidepool::object_pool_options options;
+    options.magazine_capacity = 3;
+    const tidepool::object_pool same([] { return 8; }, options);
+    CHECK(same.options() == pool.options());
+}
+
+TEST_CASE("the arguments of get and borrow are the factory's") {
+    const support::calm no_dice;
+    const auto named = [](std::string name, std::unique_ptr<int> number) { return name + std::to_string(*number); };
+    tidepool::object_pool<std::string, decltype(named)> pool(named);
+    std::string* first = pool.get("a", std::make_unique<int>(1));
+    CHECK(*first == "a1");
+    CHECK(*pool.borrow("b", std::make_unique<int>(2)) == "b2");
+    pool.put(first);
+    CHECK(*pool.borrow("c", std::make_unique<int>(3)) == "a1");  // none is made
+}
+
+TEST_CASE("an object that was made elsewhere is taken over") {
+    struct base {
+        explicit base(int& all) : ended(all) {}
+        virtual ~base() { ++ended; }
+        int& ended;
+    };
+    struct derived : base {
+        using base::base;
+        ~derived() override { ended += 10; }
+    };
+    int ended = 0;
+    {
+        const auto make = [&] { return base(ended); };
+        tidepool::object_pool<base, decltype(make)> pool(make);
+        auto elsewhere = std::make_unique<derived>(ended);
+        base* const its = elsewhere.get();
+        pool.put(std::unique_ptr<base>(std::move(elsewhere)));
+        pool.put(std::unique_ptr<base>());
+        CHECK(pool.stats().blocks_cached == 1);
+        base* const got = pool.try_get();
+        CHECK((!got || got == its));
+        pool.put(got);
+        CHECK(ended == 0);
+    }
+    CHECK(ended == 11);
+}
+
 TEST_CASE("an object pool can be neither copied nor moved") {
     using pool = object_pool<int>;
     static_assert(!std::is_copy_constructible_v<pool> && !std::is_move_constructible_v<pool>);

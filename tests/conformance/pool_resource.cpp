@@ -8,10 +8,13 @@
 #include <cstdint>
 #include <limits>
 #include <memory_resource>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <tidepool/block_pool.hpp>
 #include <tidepool/detail/size_classes.hpp>
 
 #include "counting_upstream.hpp"
@@ -194,6 +197,50 @@ TEST_CASE("an unused pool makes no upstream call") {
     CHECK(upstream.counted().returns == 0);
 }
 
+TEST_CASE("braces are options, also those of the standard") {
+    std::pmr::monotonic_buffer_resource from;
+    const pool_resource positional({16, 64}, &from), designated({.max_blocks_per_chunk = 16}), none({}, &from);
+    CHECK(positional.options().max_blocks_per_chunk == 16);
+    CHECK(positional.options().largest_required_pool_block == 64);
+    CHECK(positional.upstream_resource() == &from);
+    CHECK(designated.options().max_blocks_per_chunk == 16);
+    CHECK(none.options() == pool_resource().options());
+    CHECK_FALSE(positional.options() == none.options());
+
+    const std::pmr::pool_options standard = positional.options();
+    CHECK(standard.max_blocks_per_chunk == 16);
+    CHECK(standard.largest_required_pool_block == 64);
+    CHECK(pool_resource(standard, &from).options() == positional.options());
+    CHECK(pool_resource(std::pmr::pool_options{.max_blocks_per_chunk = 16}).options() == designated.options());
+}
+
+TEST_CASE("what an upstream throws reaches the caller as it was thrown") {
+    struct no_more : std::runtime_error {
+        using std::runtime_error::runtime_error;
+    };
+    struct : std::pmr::memory_resource {
+        void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+            if (failing) throw no_more("of " + std::to_string(bytes));
+            return std::pmr::new_delete_resource()->allocate(bytes, alignment);
+        }
+        void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override {
+            std::pmr::new_delete_resource()->deallocate(p, bytes, alignment);
+        }
+        bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override { return this == &other; }
+        bool failing = true;
+    } from;
+    pool_resource pool(&from);
+    CHECK_THROWS_AS(static_cast<void>(pool.allocate(64)), no_more);
+    CHECK_THROWS_WITH(static_cast<void>(pool.allocate(100'000)), "of 100000");
+    tidepool::block_pool blocks(64, 16, {}, &from);
+    CHECK_THROWS_AS(static_cast<void>(blocks.allocate()), no_more);
+
+    from.failing = false;
+    pool.deallocate(pool.allocate(64), 64);
+    // No request of the upstream any more, so nothing that it has thrown.
+    CHECK_THROWS_AS(static_cast<void>(pool.allocate(SIZE_MAX / 2 + 1, 1)), std::bad_alloc);
+}
+
 TEST_CASE("upstream() returns the upstream that was given") {
     counting_resource resource;
     pool_resource over_resource(&resource);
@@ -202,11 +249,19 @@ TEST_CASE("upstream() returns the upstream that was given") {
 
     counting_upstream upstream;
     pool_resource over_upstream(upstream);
-    CHECK(over_upstream.upstream_resource() == nullptr);
+    std::pmr::memory_resource* does_the_same = over_upstream.upstream_resource();
+    REQUIRE(does_the_same);
+    does_the_same->deallocate(does_the_same->allocate(100, 64), 100, 64);
+    CHECK(upstream.counted().calls == 1);
+    CHECK(upstream.counted().returns == 1);
+    CHECK(does_the_same->is_equal(*pool_resource(upstream).upstream_resource()));
+    CHECK_FALSE(does_the_same->is_equal(resource));
     CHECK(std::string(over_upstream.upstream().name()) == "counting");
 
     pool_resource by_default;
-    CHECK(by_default.upstream_resource() == nullptr);
+    REQUIRE(by_default.upstream_resource());
+    CHECK_FALSE(by_default.upstream_resource()->is_equal(*does_the_same));
+    CHECK_THROWS_AS(static_cast<void>(by_default.upstream_resource()->allocate(SIZE_MAX / 4)), std::bad_alloc);
     CHECK(std::string(by_default.upstream().name()) == tidepool::pages_upstream().name());
 }
 
