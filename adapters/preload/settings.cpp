@@ -23,12 +23,15 @@ using std::string_view;
 constexpr string_view prefix = "TIDEPOOL_", json = ".json";
 constexpr std::size_t name_max = 32;
 
-// One line to stderr; longer ones are cut.
+bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < ' ' || c == 127; }
+
+// One line to stderr; longer ones are cut, and what would end it or steer a terminal is a question mark.
 template <class... Values>
 void say(const char* format, Values... values) noexcept {
     char line[512];
     const int wanted = std::snprintf(line, sizeof line, format, values...);
     const auto length = static_cast<std::size_t>(std::clamp(wanted, 0, static_cast<int>(sizeof line) - 1));
+    std::replace_if(line, line + length, is_control, '?');
     line[length ? length - 1 : 0] = '\n';
     [[maybe_unused]] const auto written = detail::uncancelled::write(STDERR_FILENO, line, length);
 }

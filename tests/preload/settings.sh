@@ -43,6 +43,8 @@ wrong_values_cost_a_line() { # a wrong value is reported once, with the allowed 
     warns TIDEPOOL_BACKGROUND on 'TIDEPOOL_BACKGROUND=on: .*using 0'
     warns TIDEPOOL_STATS 2 'TIDEPOOL_STATS=2: '
     warns TIDEPOOL_STATS file.txt 'TIDEPOOL_STATS=file\.txt: '
+    # Once, control characters were written as they are: the line ended in the midst.
+    warns TIDEPOOL_DECAY_MS $'1\n2\e[7m' 'TIDEPOOL_DECAY_MS=1\?2\?\[7m: allowed is 0 to 86400000; using 1000$'
 }
 
 wrong_options_cost_a_line() { # the same in TIDEPOOL_OPTIONS, where right options still take effect
