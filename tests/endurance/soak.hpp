@@ -10,6 +10,7 @@
 // minute have a few samples a quarter, on machines that do other things, too: there it may be twice as much and 64 MiB.
 #pragma once
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -434,6 +435,8 @@ inline int soak(target& what, int count, char** arguments) noexcept {
         std::fprintf(stderr, "usage: %s SECONDS THREADS FILE.csv\n", arguments[0]);
         return 2;
     }
+    // Of libc's malloc, which is below some pools and beside the shim: its arenas grow ragged in another way each time.
+    mallopt(M_ARENA_MAX, 2);
     static run all(what, seconds, static_cast<unsigned>(threads));
     return all.go(arguments[3]) ? 0 : 1;
 }
