@@ -156,7 +156,7 @@ inline bool try_with(const char* fault, char* const* arguments) noexcept {
     std::_Exit(1);
 }
 
-// Each call at each n, alone and with all that follow, until a run makes fewer than n; beyond the first dozen, n rises
+// Each call at each n, alone and with all that follow, until a run makes fewer than n; beyond the first eight, n rises
 // by a third each time.
 inline void try_all(char* const* arguments) noexcept {
     char fault[64];
