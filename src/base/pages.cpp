@@ -72,13 +72,14 @@ void unmap_pages(void* p, std::size_t bytes) noexcept {
     errno = saved;
 }
 
-void empty_pages(void* p, std::size_t bytes) noexcept {
+bool empty_pages(void* p, std::size_t bytes) noexcept {
     const auto page = static_cast<std::uintptr_t>(page_bytes());
     const std::uintptr_t first = (reinterpret_cast<std::uintptr_t>(p) + page - 1) / page * page;
     const std::uintptr_t last = (reinterpret_cast<std::uintptr_t>(p) + bytes) / page * page;
     const int saved = errno;
-    if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+    const bool empty = first >= last || ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) == 0;
     errno = saved;
+    return empty;
 }
 
 }  // namespace detail

@@ -26,8 +26,8 @@ void populate_pages(void* p, std::size_t bytes) noexcept;
 void unmap_pages(void* p, std::size_t bytes) noexcept;
 
 // Makes the whole pages within a block resident no more. The block stays usable; what is in it is lost. errno is left
-// as it was.
-void empty_pages(void* p, std::size_t bytes) noexcept;
+// as it was. False where the kernel refuses, as of locked memory (mlockall): then nothing has changed.
+bool empty_pages(void* p, std::size_t bytes) noexcept;
 
 }  // namespace detail
 }  // namespace TIDEPOOL_ABI

@@ -55,7 +55,10 @@ public:
         local_->epoch_.store(epoch, std::memory_order_release);  // partner: local::epoch()
     }
 
-    // Counts an exchange of magazines.
+    // What the chains have borrowed of the depot and do not hold any more.
+    void repay() noexcept { local_->repay(); }
+
+    // Counts an exchange of magazines, modulo 2^32.
     std::uint32_t count_exchange() noexcept { return ++local_->exchanges_; }
 
     // Ends the program where an invariant of local.hpp does not hold; as bin::check().

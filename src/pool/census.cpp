@@ -65,6 +65,7 @@ std::size_t pool::trim(std::size_t keep_bytes, bool then_purge) noexcept {
                 send(c, each.private_blocks());
                 each.empty_to_outgoing();
             }
+            theirs.repay();  // where no tick is ever due, nobody would do it for a thread that sleeps or has exited
         });
     }
     const std::size_t idle = supply_.blocks.shrink(keep_bytes - std::min<std::uint64_t>(keep_bytes, cached));

@@ -30,6 +30,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <cstring>
 
 #include "base/immortal.hpp"
 #include "base/lock_guard.hpp"
@@ -230,7 +231,8 @@ private:
             const region_set::claim pages = take_expired();
             if (!pages.in) return 0;
             bytes = pages.bytes();
-            empty_pages(pages.base(), bytes);
+            // Who takes empty pages relies on zeroes.
+            if (!empty_pages(pages.base(), bytes)) std::memset(pages.base(), 0, bytes);
             const lock_guard hold(lock_);
             gone = regions_.give_emptied(pages);
         }

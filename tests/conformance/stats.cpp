@@ -9,6 +9,7 @@
 #include <memory_resource>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <tidepool/detail/size_classes.hpp>
@@ -17,6 +18,8 @@
 
 #include "calm.hpp"
 #include "counting_upstream.hpp"
+#include "held_blocks.hpp"
+#include "reach.hpp"
 #include "seed.hpp"
 #include "setups.hpp"
 #include "worker.hpp"
@@ -167,6 +170,24 @@ TEST_CASE("what the depot has lent goes back before memory grows beyond its peak
     for (int ticks = 0; ticks < 2; ++ticks) pool.tick();
     CHECK(pool.stats().bytes_lent == 0);
     CHECK(pool.stats().blocks_cached == 0);
+}
+
+TEST_CASE("trim takes back the room that a sleeping or exited thread has from the depot") {
+    const support::calm quiet;
+    if (!support::others_in_reach()) return;
+    pool_resource pool(hand_ticked());
+    support::worker sleeper;
+    for (const bool exits : {false, true}) {
+        const auto leave_stock = [&] {
+            held_blocks held;
+            for (int i = 0; i < 10'000; ++i) held.take(pool, 1000);
+            held.give_back(pool);
+        };
+        exits ? std::thread(leave_stock).join() : sleeper.run(leave_stock);
+        CHECK(pool.stats().bytes_lent > std::size_t{1} << 20);
+        pool.trim();
+        CHECK(pool.stats().bytes_lent == 0);
+    }
 }
 
 // In an object pool with magazines of one object, each kind of hit can be provoked at will.

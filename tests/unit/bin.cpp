@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "cache/depot.hpp"
@@ -19,6 +20,10 @@
 #include "died.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
+
+#include <tidepool/detail/engine.hpp>
+#include <tidepool/detail/fast_path.hpp>
+#include <tidepool/upstream.hpp>
 
 namespace detail = tidepool::detail;
 
@@ -36,6 +41,9 @@ template <>
 struct test_peer<local> {
     static void forget_private_bytes(local& its) noexcept { its.private_bytes_ = 0; }
     static void claim_unused(local& its) noexcept { its.classes_ = 0; }
+    static void nearly_wrap(local& its, std::uint32_t before) noexcept {
+        its.exchanges_ = its.shed_next_ = 0U - before;
+    }
 };
 
 }  // namespace detail
@@ -393,6 +401,53 @@ TEST_CASE("a local over its private limit sheds magazines of other classes first
     CHECK(own.private_blocks() == 1);
     CHECK(k.shared.leaving.blocks() > 0);
     p.check(true);
+}
+
+TEST_CASE("exchanges and the class to shed next are counted past 2^32") {
+    const std::size_t magazine_bytes = capacity * block_bytes;
+    for (std::uint32_t before = 0; before < 2 * classes; ++before) {
+        kit k(std::size_t{1} << 30, 2 * magazine_bytes);
+        detail::test_peer<detail::local>::nearly_wrap(*k.local, before);
+        detail::pin p = k.pin();
+        p.of(0).load(k.with(capacity, 0));
+        p.of(2).load(k.with(capacity, 2));
+        char block = 0;
+        detail::bin own = p.of(size_class);
+        CHECK_FALSE(own.give_private(&block));
+        CHECK(own.give_chain(&block, 0));
+        CHECK(k.shared.leaving.blocks() > 0);
+        p.check(true);
+        for (std::uint32_t i = 1; i < 2 * classes; ++i) CHECK(p.count_exchange() == i - before);
+    }
+}
+
+TEST_CASE("a pool whose locals count exchanges past 2^32 steals, looks at the clock and ticks") {
+    const support::calm no_dice;
+    constexpr std::size_t count = 10'000;
+    tidepool::pool_options options{.decay_interval = std::chrono::milliseconds(1)};
+    const detail::pool_ptr pool = detail::make_pool(options, tidepool::pages_upstream());
+    const std::uint32_t index = detail::pool_index(*pool);
+    const auto local_of_caller = [&]() -> detail::local& {
+        detail::deallocate(*pool, index, detail::allocate(*pool, index, size_class), size_class);
+        return *detail::this_thread->pin_slots[index].get().body;
+    };
+    const auto swap_stock = [&] {
+        std::vector<void*> taken(count);
+        for (void*& each : taken) each = detail::allocate(*pool, index, size_class);
+        CHECK(std::set<void*>(taken.begin(), taken.end()).size() == count);
+        for (void* each : taken) detail::deallocate(*pool, index, each, size_class);
+    };
+    for (const std::uint32_t before : {1U, 20U, 100U}) {
+        std::thread([&] {
+            detail::test_peer<detail::local>::nearly_wrap(local_of_caller(), before);
+            swap_stock();
+        }).join();
+        detail::test_peer<detail::local>::nearly_wrap(local_of_caller(), before);
+        const std::uint64_t ticks = detail::snapshot(*pool).ticks;
+        do swap_stock();  // until the clock has moved
+        while (detail::snapshot(*pool).ticks < ticks + 2);
+    }
+    CHECK(detail::snapshot(*pool).blocks_in_use == 0);
 }
 
 TEST_CASE("check() finds magazines that a local has not counted") {

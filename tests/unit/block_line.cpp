@@ -29,6 +29,14 @@ TEST_CASE("a block is given back once, and the line says by whom") {
     CHECK(line.get().freed_by == 7);
 }
 
+TEST_CASE("the uses of a block are counted modulo 256 and touch nothing else of its line") {
+    detail::block_line line;
+    detail::block_line::known its{7, 100, 255, block_state::with_program};
+    ++its.uses;
+    line.set(its);
+    CHECK(line.get() == detail::block_line::known{7, 100, 0, block_state::with_program});
+}
+
 TEST_CASE("of several threads that give a block back at once one does") {
     for (int round = 0; round < 1000; ++round) {
         detail::block_line line;

@@ -134,3 +134,28 @@ TEST_CASE("where no tick is ever due looks come as seldom as they may") {
     CHECK(pace.next(1s, 0ms, 0) == look_pace::hits_max);
     CHECK(pace.next(100s, 0ms, 5) == look_pace::hits_max);
 }
+
+TEST_CASE("the time of a look wraps at 2^27 ms, and that of the clock at 2^32 ms") {
+    using ms = look_pace::time;
+    for (const std::int64_t wrap : {std::int64_t{1} << 27, std::int64_t{1} << 32, std::int64_t{1} << 40}) {
+        look_pace steady, wrapping;
+        std::int32_t usual = 0, granted = 0;
+        for (int step = -20; step < 20; ++step) {  // a look each 20 ms, for all that was granted
+            usual = steady.next(ms(1'000'000 + step * 20), apart, usual);
+            granted = wrapping.next(ms(wrap + step * 20 + 7), apart, granted);
+            CHECK(granted == usual);
+        }
+    }
+}
+
+TEST_CASE("a look after any time at all grants between one hit and 1024") {
+    for (std::int64_t pause = 1; pause < std::int64_t{1} << 45; pause = pause * 3 / 2 + 1) {
+        look_pace pace;
+        pace.next(5s, apart, 0);
+        const std::int32_t granted = pace.next(5s + look_pace::time(pause), apart, look_pace::hits_first);
+        CHECK(granted >= 1);
+        CHECK(granted <= look_pace::hits_max);
+        // The one after that is right again.
+        CHECK(pace.next(5s + look_pace::time(pause) + apart, apart, 40) >= 32);
+    }
+}

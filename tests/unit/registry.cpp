@@ -2,22 +2,30 @@
 #include "clock/registry.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <set>
 #include <thread>
 #include <vector>
 
+#include "base/forks.hpp"
 #include "base/thread_slots.hpp"
 #include "died.hpp"
 #include "scale.hpp"
 #include "threads.hpp"
+
+#include <tidepool/detail/engine.hpp>
+#include <tidepool/options.hpp>
+#include <tidepool/upstream.hpp>
 
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
@@ -296,6 +304,28 @@ TEST_CASE("pools join and leave while others tick and threads exit") {
             }
     });
     CHECK(steady.who.ticks == ticks);
+}
+
+TEST_CASE("a child that is forked in a visit knows it, also where the count of forks wraps") {
+    tidepool::pool_options options;
+    static_cast<void>(detail::make_pool(options, tidepool::libc_upstream()));  // forks are heard of from here on
+    const support::death end = support::died([] {
+        detail::forks_behind = ~std::uint32_t{0};
+        pid_t inner = -1;
+        {
+            member one;
+            one.who.on_tick = [&] { inner = fork(); };
+            registry::tick_all();
+            if (inner > 0) {
+                int status = -1;
+                if (waitpid(inner, &status, 0) != inner || status != 0) std::abort();
+            }
+        }  // which waits for visits that are counted
+        if (inner == 0) _exit(detail::fork_count() == 0 ? 0 : 1);
+    });
+    CAPTURE(end.text);
+    CAPTURE(end.signal);
+    CHECK(end.exit_status == 0);
 }
 
 TEST_CASE("check() finds a list of pools that is not in the order of joining") {

@@ -5,10 +5,12 @@
 #include "source/span_regions.hpp"
 
 // Options that jemalloc reads: address space is returned, too. Each arena would keep its own, and a program with a
-// limit on address space could not turn small blocks into large ones. MALLOC_CONF takes precedence.
+// limit on address space could not turn small blocks into large ones. It is asked for nothing that its thread
+// caches would hold, and jemalloc crashes where the first of a thread finds no memory for an arena.
+// MALLOC_CONF takes precedence.
 extern "C" {
 extern const char* tidepool_je_malloc_conf;
-const char* tidepool_je_malloc_conf = "retain:false";
+const char* tidepool_je_malloc_conf = "retain:false,tcache:false";
 }
 
 namespace tidepool {
