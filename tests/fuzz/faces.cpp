@@ -491,7 +491,7 @@ private:
         audit();
         const bool tidy = upstream_kind_ != 2 && block_alignment_ % 2 == 0;
         for (bundle& b : bundles_) {
-            // Half of the inputs leave to the pools what these take back at their end.
+            // Some inputs leave to the pools what these take back at their end.
             const bool kept = !tidy && options_.source == tidepool::block_source::spans &&
                               (b.from == face::resource || b.from == face::blocks || b.from == face::pool_allocator);
             if (kept)
