@@ -156,15 +156,15 @@ inline bool try_with(const char* fault, char* const* arguments) noexcept {
     std::_Exit(1);
 }
 
-// Each call at each n, alone and with all that follow, until a run makes fewer than n; beyond the first eight, n rises
-// by a third each time.
+// Each call at each n, alone and with all that follow, until a run makes fewer than n; beyond the first five, n rises
+// by half each time.
 inline void try_all(char* const* arguments) noexcept {
     char fault[64];
     for (const char* name : call_names) {
         if (std::strcmp(name, "clock") == 0) continue;
         unsigned long runs = 0;
         for (const char* how : {"once", "on"})
-            for (unsigned long n = 1;; n += n < 8 ? 1 : n / 3, ++runs) {
+            for (unsigned long n = 1;; n += n < 5 ? 1 : n / 2, ++runs) {
                 std::snprintf(fault, sizeof fault, "%s:%lu:%s", name, n, how);
                 if (!try_with(fault, arguments)) break;
             }

@@ -421,7 +421,7 @@ TEST_CASE("exchanges and the class to shed next are counted past 2^32") {
     }
 }
 
-TEST_CASE("a pool whose locals count exchanges past 2^32 steals, looks at the clock and ticks") {
+TEST_CASE("a pool whose locals count exchanges past 2^32 steals, looks and ticks") {
     const support::calm no_dice;
     constexpr std::size_t count = 10'000;
     tidepool::pool_options options{.decay_interval = std::chrono::milliseconds(1)};

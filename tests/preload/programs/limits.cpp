@@ -23,7 +23,7 @@ namespace {
 using namespace programs;
 
 constexpr const char* phases[]{"start", "warm", "threads", "tick", "trim", "child"};
-constexpr std::size_t rooms[]{0, 1, 4, 20, 64};  // MiB beyond what the process has
+constexpr std::size_t rooms[]{0, 4, 64};  // MiB beyond what the process has
 constexpr std::size_t sizes[]{5'000'000, 200'000, 40'000, 30'000, 9000, 3000, 700, 100, 16};
 
 std::size_t virtual_bytes() {
