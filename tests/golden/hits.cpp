@@ -99,9 +99,13 @@ std::pmr::memory_resource* some(std::pmr::memory_resource* resource) {
 
 template <class Pairs>
 void count(const char* name, std::size_t n, Pairs pairs) {
-    // Until the clock has moved so often that all hits are granted that there can be.
-    const auto warm = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
-    while (std::chrono::steady_clock::now() < warm) pairs(std::size_t{1000});
+    // Until the clock has been seen to move so often that all hits are granted that there can be.
+    auto seen = std::chrono::steady_clock::now();
+    for (int moves = 0; moves < 20; pairs(std::size_t{1000}))
+        if (const auto now = std::chrono::steady_clock::now(); now - seen > std::chrono::milliseconds(4)) {
+            seen = now;
+            ++moves;
+        }
     std::puts(name);
     golden_mark();
     pairs(n);
