@@ -136,7 +136,8 @@ private:
     bool grow() noexcept TIDEPOOL_REQUIRES(lock_) {
         void* place = map_pages(slab_bytes, slab_bytes);
         if (!place) return false;
-        newest_ = ::new (place) slab{.older = newest_, .used = sizeof(slab), .made = 0, .idle = 0, .leaves = false};
+        const slab first{.older = newest_, .used = sizeof(slab), .made = 0, .idle = 0, .leaves = false};
+        newest_ = ::new (place) slab(first);
         return true;
     }
 

@@ -10,8 +10,9 @@
 
 namespace support {
 
-// Sanitizers keep shadows, histories and quarantines, so resident memory says nothing about the library there.
-inline constexpr bool resident_is_ours = !under_tsan && !under_asan;
+// Sanitizers keep shadows, histories and quarantines, and an emulator is in the same process, so resident memory says
+// nothing about the library there.
+inline constexpr bool resident_is_ours = !under_tsan && !under_asan && !emulated;
 
 // Resident bytes of the process; 0 if the system does not report them.
 inline std::size_t resident_bytes() {

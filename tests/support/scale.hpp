@@ -1,5 +1,5 @@
 // How much work a test does: all of it in the build that users get, less in builds where every step costs many times as
-// much (sanitizers, hardened, chaos, no optimization).
+// much (sanitizers, hardened, chaos, no optimization, emulation).
 #pragma once
 
 #include <cstddef>
@@ -28,8 +28,15 @@ inline constexpr bool optimized = true;
 inline constexpr bool optimized = false;
 #endif
 
+// For another machine, in QEMU's user mode, which keeps some 200 KiB of each thread that ever was.
+#if defined(TIDEPOOL_TESTS_EMULATED)
+inline constexpr bool emulated = true;
+#else
+inline constexpr bool emulated = false;
+#endif
+
 inline constexpr bool slow_build =
-    under_tsan || under_asan || tidepool::detail::hardened || tidepool::detail::chaotic || !optimized;
+    under_tsan || under_asan || emulated || tidepool::detail::hardened || tidepool::detail::chaotic || !optimized;
 
 // The number of rounds, operations or threads to run: `full`, or a tenth of it in a slow build, but at least one.
 constexpr std::size_t scaled(std::size_t full) noexcept { return !slow_build ? full : full < 10 ? 1 : full / 10; }

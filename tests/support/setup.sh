@@ -5,10 +5,16 @@ packages_to_build=(g++ cmake ninja-build valgrind
     doctest-dev nlohmann-json3-dev libfmt-dev libbenchmark-dev libmimalloc-dev libjemalloc-dev)
 
 # What the tests of the source tree ask; the formatter in this version, since others break lines elsewhere.
-packages_to_check=(clang-format-14 clang-tidy universal-ctags git)
+packages_to_check=(clang-format-14 clang-tidy cppcheck universal-ctags git)
 
 # What tests/models/run verifies the models with.
 packages_to_verify=(spin gcc)
+
+# What builds for AArch64, and runs it.
+packages_to_emulate=(g++-aarch64-linux-gnu qemu-user)
+
+# What tests/run --coverage counts with.
+packages_to_count=(gcovr)
 
 # What the malloc shim's tests run under it.
 packages_to_preload=(gcc binutils git perl python3 redis-server redis-tools sqlite3 tar xz-utils)

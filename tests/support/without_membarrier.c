@@ -22,7 +22,7 @@ int main(int count, char** arguments) {
         perror("skipped: no filter of system calls");
         return 77;
     }
-    execv(arguments[1], arguments + 1);
+    execvp(arguments[1], arguments + 1);
     perror(arguments[1]);
     return 2;
 }

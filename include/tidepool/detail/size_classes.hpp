@@ -49,12 +49,13 @@ constexpr std::uint32_t size_class_at(std::size_t bin_offset) noexcept {
 }
 
 // The same by look-up, two bytes for each 16 bytes of request: not the class but its place, which is what a hit wants.
-inline constexpr auto bin_offset_table = [] {
+constexpr auto bin_offsets() noexcept {
     std::array<std::uint16_t, pooled_bytes_max / granule + 1> table{};
     for (std::size_t i = 0; i < table.size(); ++i)
         table[i] = static_cast<std::uint16_t>(bin_offset_of(size_class_computed(i * granule)));
     return table;
-}();
+}
+inline constexpr auto bin_offset_table = bin_offsets();
 
 // Needs bytes <= pooled_bytes_max.
 constexpr std::size_t bin_offset_looked_up(std::size_t bytes) noexcept {
