@@ -101,7 +101,7 @@ public:
     }
 
     // Takes magazines out of chains that hold more than the share of their local, from the tails, the older generation
-    // first, until they have had `bytes` of blocks; calls give(m) for each.
+    // first, until they have had `bytes` of blocks; calls give(m) for each. Of other threads' what thieves may take.
     template <class Give>
     void call_in(std::uint64_t bytes, Give give) noexcept;
 
