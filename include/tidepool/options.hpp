@@ -38,9 +38,9 @@ struct pool_options {
     std::size_t local_bytes_max = std::size_t{4} << 20;
 
     // The most bytes of idle blocks that all locals together hold beyond local_bytes_max each; or a sixteenth of what
-    // the pool has in use and cached, where that is more. Such blocks stay with the thread that freed them, and age like
-    // all others. When memory would grow they are the first to go back to the source, of another thread's only what is
-    // spare. 0 to SIZE_MAX; 0: none.
+    // the pool has in use and cached, where that is more. Such blocks stay with the thread that freed them, and age
+    // like all others. When memory would grow they are the first to go back to the source, of another thread's only
+    // what is spare. 0 to SIZE_MAX; 0: none.
     std::size_t depot_bytes_max = std::size_t{16} << 20;
 
     // The time between two ticks. Stock that was not used for two ticks is returned to the upstream.
