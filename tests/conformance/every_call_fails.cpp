@@ -16,6 +16,7 @@
 #include <tidepool/pool_resource.hpp>
 
 #include "counting_upstream.hpp"
+#include "reach.hpp"
 #include "scale.hpp"
 #include "setups.hpp"
 #include "worker.hpp"
@@ -133,6 +134,7 @@ template <class Face>
 tally fail_each(block_source source, bool from_then_on, bool upstream_throws) {
     tally counted;
     support::worker other;
+    const bool out_of_reach = !support::others_in_reach();  // what a sleeping thread keeps counts as in use then
     // A direct pool calls for each block, so there every few calls are enough.
     const std::uint64_t step = (source == block_source::direct ? 7 : 1) * (support::slow_build ? 5 : 1);
     for (std::uint64_t n = 1;; n += step) {
@@ -148,13 +150,13 @@ tally fail_each(block_source source, bool from_then_on, bool upstream_throws) {
             reached = books.counted().failures != 0;
             counted.failed += failed != 0;
             CHECK((failed == 0 || reached));
-            CHECK(face.pool.stats().blocks_in_use == 0);
+            CHECK((face.pool.stats().blocks_in_use == 0 || out_of_reach));
             CHECK(face.pool.stats().large_blocks == 0);
             CHECK(face.pool.stats().upstream_bytes == books.counted().bytes_live());
 
             books.never_fail();
             CHECK(live(face, other) == 0);
-            CHECK(face.pool.stats().blocks_in_use == 0);
+            CHECK((face.pool.stats().blocks_in_use == 0 || out_of_reach));
             face.pool.tick();
             face.pool.tick();
         }
