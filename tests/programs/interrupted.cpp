@@ -71,6 +71,6 @@ private:
 
 int main() {
     alarm(280);
-    interrupted::park<work>(20);
+    interrupted::park<work>(10);
     interrupted::stop<work>(40);
 }

@@ -36,6 +36,6 @@ struct work {
 
 int main() {
     alarm(280);
-    interrupted::park<work>(20);
+    interrupted::park<work>(6);
     interrupted::stop<work>(40);
 }
