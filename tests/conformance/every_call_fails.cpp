@@ -136,7 +136,7 @@ tally fail_each(block_source source, bool from_then_on, bool upstream_throws) {
     support::worker other;
     const bool out_of_reach = !support::others_in_reach();  // what a sleeping thread keeps counts as in use then
     // A direct pool calls for each block, so there every few calls are enough.
-    const std::uint64_t step = (source == block_source::direct ? 7 : 1) * (support::slow_build ? 5 : 1);
+    const std::uint64_t step = source == block_source::spans ? 1 : support::slow_build ? 35 : 7;
     for (std::uint64_t n = 1;; n += step) {
         CAPTURE(n);
         counting_upstream plain;
