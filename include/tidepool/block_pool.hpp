@@ -7,7 +7,6 @@
 #include <tidepool/detail/config.hpp>
 #include <tidepool/detail/engine.hpp>
 #include <tidepool/detail/fast_path.hpp>
-#include <tidepool/detail/raise.hpp>
 #include <tidepool/options.hpp>
 #include <tidepool/stats.hpp>
 #include <tidepool/upstream.hpp>
@@ -31,11 +30,12 @@ public:
     block_pool& operator=(const block_pool&) = delete;
     ~block_pool();
 
-    // Returns a block. If the upstream has no memory: throws std::bad_alloc, or what the upstream threw.
+    // Returns a block. If the upstream has no memory, which is asked once more then: throws std::bad_alloc, or what the
+    // upstream threw.
     [[nodiscard]] void* allocate() {
         void* block = try_allocate();
         if (!block) [[unlikely]]
-            detail::raise_no_memory();
+            block = allocate_again();
         return block;
     }
 
@@ -60,6 +60,8 @@ public:
     std::size_t block_bytes() const noexcept { return block_bytes_; }
 
 private:
+    [[nodiscard, gnu::noinline, gnu::cold]] void* allocate_again();
+
     std::size_t block_bytes_;
     pool_options options_;
     tidepool::upstream upstream_;

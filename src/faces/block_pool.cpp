@@ -1,5 +1,7 @@
 #include <tidepool/block_pool.hpp>
 
+#include <tidepool/detail/raise.hpp>
+
 namespace tidepool {
 inline namespace TIDEPOOL_ABI {
 
@@ -12,6 +14,13 @@ block_pool::block_pool(std::size_t block_bytes, std::size_t alignment, const poo
       index_(detail::pool_index(*engine_)) {}
 
 block_pool::~block_pool() = default;
+
+void* block_pool::allocate_again() {
+    const detail::keeping_thrown here;
+    void* block = try_allocate();
+    if (!block) detail::raise_no_memory();
+    return block;
+}
 
 void block_pool::release() noexcept { detail::release(*engine_); }
 std::size_t block_pool::trim(std::size_t keep_bytes) noexcept { return detail::trim(*engine_, keep_bytes); }

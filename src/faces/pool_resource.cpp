@@ -22,7 +22,7 @@ constexpr auto bytes_max = static_cast<std::size_t>(std::numeric_limits<std::ptr
 namespace detail {
 
 void* resource_over::do_allocate(std::size_t bytes, std::size_t alignment) {
-    forget_thrown();
+    const keeping_thrown here;
     void* p = bytes <= bytes_max ? it.allocate(bytes == 0 ? 1 : bytes, alignment) : nullptr;
     if (!p) raise_no_memory();
     return p;
@@ -84,7 +84,7 @@ void pool_resource::deallocate_uncommon(void* p, std::size_t bytes, std::size_t 
 }
 
 void* pool_resource::allocate_missed(std::size_t size_class, std::size_t bytes, std::size_t alignment) {
-    detail::forget_thrown();
+    const detail::keeping_thrown here;
     void* p = nullptr;
     if (size_class < class_count_) [[likely]]
         p = detail::allocate_slow(*engine_, static_cast<std::uint32_t>(size_class));

@@ -20,12 +20,22 @@ namespace detail {
 // std::bad_array_new_length.
 [[noreturn]] void raise_bad_length();
 
-// There was no memory for the calling thread's request: what the upstream has thrown since forget_thrown(), or
-// std::bad_alloc.
-[[noreturn]] void raise_no_memory();
-void forget_thrown() noexcept;
-// In a handler: keeps what was thrown for raise_no_memory().
+// While the calling thread has one, what its upstreams throw is kept for raise_no_memory(); at its end it is forgotten.
+class keeping_thrown {
+public:
+    keeping_thrown() noexcept;
+    ~keeping_thrown();
+    keeping_thrown(const keeping_thrown&) = delete;
+    keeping_thrown& operator=(const keeping_thrown&) = delete;
+
+private:
+    const bool before_;
+};
+// In a handler around an upstream's code.
 void keep_thrown() noexcept;
+
+// There was no memory for a request: throws what was kept, or std::bad_alloc.
+[[noreturn]] void raise_no_memory();
 
 }  // namespace detail
 }  // namespace TIDEPOOL_ABI
