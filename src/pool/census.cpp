@@ -162,7 +162,7 @@ void pool::check(others others_do) noexcept {
     const census cached(roster_, shared_);
     for (std::uint32_t c = 0; c < class_count; ++c) {
         const std::uint64_t out = supply_.given(c) - supply_.returned(c),
-                            with_program = supply_.watched.with_program(c);
+                            with_program = hardened ? supply_.watched.with_program(c) : 0;
         if (out < cached.blocks[c] ||
             (hardened && supply_.watched.complete() && out != with_program + cached.blocks[c]))
             fatal("size class %u: %llu blocks are out, %llu with the program and %llu in magazines", c,
