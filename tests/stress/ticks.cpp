@@ -80,6 +80,7 @@ void disturbed(tidepool::block_source source, std::size_t workers, std::size_t v
                     if (random() % 2) std::this_thread::sleep_for(std::chrono::microseconds(random() % 200));
                 }
             });
+        leave_stock(pool, 1);
         while (pool.stats().ticks == 0) std::this_thread::yield();  // there is a visitor, however busy the machine is
         const std::size_t held_twice = support::traffic(
             workers, support::scaled(400'000), support::mixed_sizes(),
